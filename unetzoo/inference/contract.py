@@ -1,0 +1,253 @@
+"""What a trained model promises about its data; travels as JSON in checkpoints and in the ONNX metadata."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from types import UnionType
+from typing import Any, Self, get_args, get_origin
+
+SCHEMA_VERSION = 1
+METADATA_KEY = "unetzoo"
+"""Key of the contract in the ``metadata_props`` of an ONNX file."""
+
+IGNORE = 255
+"""Id for "no label" inside the library, and for no-data in the label maps that are written."""
+
+METHODS = ("percentile", "zscore", "minmax", "imagenet", "fixed")
+UNITS = ("mm", "m", "deg", "px")
+
+
+@dataclass(frozen=True)
+class ClassSpec:
+    """One class. Label maps hold its position in ``DataSpec.classes``.
+
+    Args:
+        ids: The ids in the user's mask files that mean this class.
+        colour: Red, green, blue, 0..255, for label maps and reports.
+    """
+
+    name: str
+    ids: tuple[int, ...]
+    colour: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if len(self.colour) != 3 or not all(0 <= value <= 255 for value in self.colour):
+            raise ValueError(f"class {self.name}: colour {self.colour} is not three numbers from 0 to 255")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How raw values become the network's input; ``normalise`` says what each method computes.
+
+    Args:
+        method: ``percentile``, ``zscore`` or ``minmax`` (statistics of the image itself), ``imagenet``, ``fixed``.
+        low: Lower percentile, 0..100, for ``percentile``.
+        high: Upper percentile, 0..100, for ``percentile``.
+        mean: Per band in raw units, for ``fixed``.
+        std: Per band in raw units, for ``fixed``.
+    """
+
+    method: str
+    low: float = 0.5
+    high: float = 99.5
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(
+                f"normalisation method '{self.method}' is unknown; choose one of {', '.join(METHODS)}"
+            )
+        if not 0 <= self.low < self.high <= 100:
+            raise ValueError(
+                f"percentiles low={self.low}, high={self.high} must satisfy 0 <= low < high <= 100"
+            )
+        if self.method == "fixed" and (
+            not self.mean or len(self.mean) != len(self.std) or min(self.std) <= 0
+        ):
+            raise ValueError(
+                f"fixed normalisation needs a mean and a positive std per band; given {self.mean} and {self.std}"
+            )
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model needs to know of its data.
+
+    Args:
+        ndim: 2 for images, 3 for volumes.
+        bands: Names in the order of the network's input channels.
+        tile: Size the network is fed, (H, W) or (D, H, W).
+        multilabel: Classes may overlap; label maps are (K, *size) of 0 and 1.
+        ignore_index: Raw id in the user's masks that means "no label".
+        nodata: Raw value in images that means "no data".
+        spacing: Mean over the training images, per axis of the tile, in ``unit``; information only.
+        unit: ``mm`` (NIfTI), ``m`` (projected raster), ``deg`` or ``px``.
+        value_range: Smallest and largest raw value in the training images.
+    """
+
+    ndim: int
+    bands: tuple[str, ...]
+    classes: tuple[ClassSpec, ...]
+    normalisation: Normalisation
+    tile: tuple[int, ...]
+    multilabel: bool = False
+    ignore_index: int | None = None
+    nodata: float | None = None
+    spacing: tuple[float, ...] | None = None
+    unit: str = "px"
+    value_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ndim not in (2, 3):
+            raise ValueError(f"ndim is {self.ndim}; images are 2D or 3D")
+        if len(self.tile) != self.ndim or min(self.tile) < 1:
+            raise ValueError(f"tile {self.tile} must be {self.ndim} positive sizes for {self.ndim}D data")
+        if not self.bands or len(set(self.bands)) != len(self.bands):
+            raise ValueError(f"bands {self.bands} must be at least one name, each named once")
+        if not 1 <= len(self.classes) < IGNORE:
+            raise ValueError(f"{len(self.classes)} classes; a label map holds between 1 and {IGNORE - 1}")
+        _refuse_repeated("class names", [c.name for c in self.classes])
+        if not self.multilabel:
+            _refuse_repeated("mask ids of the classes", [i for c in self.classes for i in c.ids])
+        if self.unit not in UNITS:
+            raise ValueError(f"unit '{self.unit}' is unknown; choose one of {', '.join(UNITS)}")
+        wanted = {"fixed": len(self.normalisation.mean), "imagenet": 3}.get(self.normalisation.method)
+        if wanted is not None and wanted != len(self.bands):
+            raise ValueError(
+                f"normalisation '{self.normalisation.method}' is for {wanted} bands; "
+                f"the data has {len(self.bands)}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON and YAML can hold."""
+        values: dict[str, Any] = _plain(asdict(self))
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``.
+
+        Raises:
+            ValueError: If a key is unknown or missing, or a value is impossible.
+        """
+        return cls(**_fields(cls, values, "data"))
+
+
+@dataclass(frozen=True)
+class Contract:
+    """All that is needed to run an exported model on a user's file.
+
+    Args:
+        activation: ``softmax`` or ``sigmoid``; sigmoid without ``data.multilabel`` is one logit for two classes.
+        divisor: Sizes that are multiples of this, per axis, need no padding inside the network.
+        dynamic_size: The network takes other sizes than ``data.tile``.
+        overlap: Of neighbouring tiles, as a fraction of the tile.
+        blend: ``gaussian`` or ``constant`` weights where tiles overlap.
+        metrics: Validation results, such as ``{"val/dice": 0.9}``.
+        config: The composed Hydra config as YAML text.
+    """
+
+    name: str
+    data: DataSpec
+    activation: str
+    divisor: tuple[int, ...]
+    dynamic_size: bool
+    overlap: float = 0.25
+    blend: str = "gaussian"
+    licence: str = ""
+    weights_sha256: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    config: str = ""
+
+    def __post_init__(self) -> None:
+        classes = len(self.data.classes)
+        if self.activation not in ("softmax", "sigmoid"):
+            raise ValueError(f"activation '{self.activation}' is unknown; choose softmax or sigmoid")
+        if self.activation == "softmax" and (self.data.multilabel or classes < 2):
+            raise ValueError("softmax needs two or more classes that exclude each other; use sigmoid")
+        if self.activation == "sigmoid" and not self.data.multilabel and classes != 2:
+            raise ValueError(f"sigmoid without multilabel separates two classes; the data has {classes}")
+        if len(self.divisor) != self.data.ndim or min(self.divisor) < 1:
+            raise ValueError(f"divisor {self.divisor} must be {self.data.ndim} positive numbers")
+        if not 0 <= self.overlap < 1:
+            raise ValueError(
+                f"overlap is a fraction of the tile, at least 0 and below 1; given {self.overlap}"
+            )
+        if self.blend not in ("gaussian", "constant"):
+            raise ValueError(f"blend '{self.blend}' is unknown; choose gaussian or constant")
+
+    def to_json(self) -> str:
+        """The contract with its schema version, as it stands in the file."""
+        return json.dumps({"schema": SCHEMA_VERSION, **_plain(asdict(self))})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Inverse of ``to_json``.
+
+        Raises:
+            ValueError: If the text is no contract, or one of another schema version.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"the contract is not JSON ({error})") from error
+        if not isinstance(values, dict) or "schema" not in values:
+            raise ValueError("the contract has no schema version; export the model again with unetzoo")
+        schema = values.pop("schema")
+        if schema != SCHEMA_VERSION:
+            raise ValueError(
+                f"the contract has schema version {schema} but this version reads {SCHEMA_VERSION}; "
+                "install the unetzoo release that wrote the file, or export the model again"
+            )
+        return cls(**_fields(cls, values, "contract"))
+
+
+def _refuse_repeated(what: str, values: Sequence[object]) -> None:
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"{what} must differ; {', '.join(repeated)} is given more than once")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _fields(cls: type, values: Any, where: str) -> dict[str, Any]:
+    """Constructor arguments of the dataclass ``cls`` from plain values; ``where`` names them in errors."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where} must be a mapping; given {values!r}")
+    known = {item.name: item for item in fields(cls)}
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise ValueError(f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(known)}")
+    for name, item in known.items():
+        if name not in values and item.default is MISSING and item.default_factory is MISSING:
+            raise ValueError(f"{where} lacks the key '{name}'")
+    return {name: _read(known[name].type, value, f"{where}.{name}") for name, value in values.items()}
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """The plain ``value`` as the annotation ``kind`` says, or a ValueError naming ``where``."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:  # all unions here are "X | None"
+        return None if value is None else _read(inner[0], value, where)
+    if is_dataclass(kind) and isinstance(kind, type):
+        return kind(**_fields(kind, value, where))
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        if len(kinds) == len(value):
+            return tuple(
+                _read(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True))
+            )
+    if origin is Mapping and isinstance(value, Mapping):
+        return {str(key): _read(inner[1], item, f"{where}.{key}") for key, item in value.items()}
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is kind:
+        return value
+    wanted = kind.__name__ if origin is None else str(kind)
+    raise ValueError(f"{where} is {value!r} but must be of kind {wanted}")
