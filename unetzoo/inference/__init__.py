@@ -1,0 +1,1 @@
+"""Prediction on files without torch; the distribution ``unetzoo-runtime`` is this folder."""

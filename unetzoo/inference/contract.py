@@ -40,7 +40,7 @@ class Normalisation:
     """How raw values become the network's input; ``normalise`` says what each method computes.
 
     Args:
-        method: ``percentile``, ``zscore`` or ``minmax`` (statistics of the image itself), ``imagenet``, ``fixed``.
+        method: ``percentile``, ``zscore`` or ``minmax`` (from the image itself), ``imagenet``, ``fixed``.
         low: Lower percentile, 0..100, for ``percentile``.
         high: Upper percentile, 0..100, for ``percentile``.
         mean: Per band in raw units, for ``fixed``.
@@ -66,7 +66,8 @@ class Normalisation:
             not self.mean or len(self.mean) != len(self.std) or min(self.std) <= 0
         ):
             raise ValueError(
-                f"fixed normalisation needs a mean and a positive std per band; given {self.mean} and {self.std}"
+                "fixed normalisation needs a mean and a positive std for each band; "
+                f"given {self.mean} and {self.std}"
             )
 
 
@@ -139,7 +140,7 @@ class Contract:
     """All that is needed to run an exported model on a user's file.
 
     Args:
-        activation: ``softmax`` or ``sigmoid``; sigmoid without ``data.multilabel`` is one logit for two classes.
+        activation: ``softmax`` or ``sigmoid``; sigmoid without ``data.multilabel``: one logit, two classes.
         divisor: Sizes that are multiples of this, per axis, need no padding inside the network.
         dynamic_size: The network takes other sizes than ``data.tile``.
         overlap: Of neighbouring tiles, as a fraction of the tile.

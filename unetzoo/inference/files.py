@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+class FileError(ValueError):
+    """A complaint about a file, worded for the user and naming the file."""
+
+
 def existing(path: str | Path) -> Path:
     """``path`` as a Path if it is a readable file that is not empty."""
     path = Path(path)
@@ -14,27 +18,27 @@ def existing(path: str | Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path}: the file is empty")
+        raise FileError(f"{path}: the file is empty")
     return path
 
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a format library raises on a damaged or foreign file into one ValueError naming the file."""
+    """Turn whatever a format library raises on a damaged or foreign file into one FileError."""
     try:
         yield
-    except (ImportError, MemoryError):
+    except (FileError, ImportError, MemoryError):
         raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(
+        raise FileError(
             f"{path}: cannot be read as {kind}, it is damaged or of another format ({reason})"
         ) from error
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well and is removed otherwise.
+    """A temporary path that takes the place of ``path`` if the block ends well and vanishes otherwise.
 
     The temporary name keeps the suffix, by which the format libraries choose what to write.
     """

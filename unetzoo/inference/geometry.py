@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PictureGeometry:
-    """A picture lies nowhere; it has a size (H, W), as it is seen, that is with its EXIF orientation applied."""
+    """A picture lies nowhere; it has a size (H, W), as it is seen (EXIF orientation applied)."""
 
     size: tuple[int, ...]
 
@@ -35,6 +35,7 @@ class RasterGeometry:
 
     @property
     def georeferenced(self) -> bool:
+        """Whether the file says anything of a place."""
         return (
             self.crs is not None
             or not self.transform.is_identity
@@ -49,17 +50,19 @@ class VolumeGeometry:
 
     Args:
         size: (z, y, x) in the closest canonical (RAS) orientation, the order of ``Image.data``.
+        affine: (4, 4) from canonical voxel indices (x, y, z) to world coordinates.
         header: The file's own header; outputs copy it.
-        affine: (4, 4) from the file's voxel indices to millimetres.
-        shape: The file's own spatial shape.
         axes: (3, 2) nibabel orientation: which canonical axis each file axis is, and its sign.
+        file_affine: (4, 4) from the file's own voxel indices to world coordinates.
+        file_shape: The file's own spatial shape.
     """
 
     size: tuple[int, ...]
-    header: Any
     affine: np.ndarray
-    shape: tuple[int, ...]
+    header: Any
     axes: np.ndarray
+    file_affine: np.ndarray
+    file_shape: tuple[int, ...]
 
 
 Geometry = PictureGeometry | RasterGeometry | VolumeGeometry
@@ -84,3 +87,34 @@ class Image:
     spacing: tuple[float, ...] | None
     unit: str
     geometry: Geometry
+
+
+def has_data(data: np.ndarray, nodata: float) -> np.ndarray:
+    """(C, *size) to (*size): False where all bands have the value ``nodata``, as in GDAL's dataset masks."""
+    return np.asarray((data != nodata).any(axis=0))
+
+
+def same_place(a: Geometry, b: Geometry) -> bool:
+    """Whether two images of one size coincide to half a pixel, as far as both tell where they lie.
+
+    Headers of masks differ from their image's in the last digits, which is no reason to refuse them.
+    """
+    if isinstance(a, VolumeGeometry) and isinstance(b, VolumeGeometry):
+        return _coincide(a.affine, b.affine, a.size)
+    if isinstance(a, RasterGeometry) and isinstance(b, RasterGeometry):
+        placed = not (a.transform.is_identity or b.transform.is_identity)
+        return not placed or _coincide(_matrix(a.transform), _matrix(b.transform), a.size)
+    return True
+
+
+def _matrix(transform: Any) -> np.ndarray:
+    return np.array(tuple(transform)[:6]).reshape(2, 3)
+
+
+def _coincide(a: np.ndarray, b: np.ndarray, size: tuple[int, ...]) -> bool:
+    """Largest distance of the corners of both images, against the shorter pixel edge."""
+    ndim = len(size)
+    corners = np.array(list(np.ndindex(*[2] * ndim))) * size[::-1]  # affines count (x, y[, z])
+    moved = (a - b)[:ndim] @ np.c_[corners, np.ones(len(corners))].T
+    edges = np.linalg.norm(a[:ndim, :ndim], axis=0)
+    return bool(np.linalg.norm(moved, axis=0).max() <= edges.min() / 2)

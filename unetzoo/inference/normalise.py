@@ -26,7 +26,8 @@ def normalise(image: Image, how: Normalisation) -> np.ndarray:
         return x
     everywhere = bool(image.valid.all())
     for c, band in enumerate(image.data):
-        values = band.ravel() if everywhere else band[image.valid]
+        # float64, so that integers do not overflow and means of large images stay exact
+        values = (band.ravel() if everywhere else band[image.valid]).astype(np.float64)
         shift, scale = _shift_and_scale(values, c, how)
         scaled = np.zeros(values.shape) if scale == 0 else (values - shift) / scale
         if how.method == "percentile":
@@ -36,17 +37,16 @@ def normalise(image: Image, how: Normalisation) -> np.ndarray:
 
 
 def _shift_and_scale(values: np.ndarray, c: int, how: Normalisation) -> tuple[float, float]:
-    """What is subtracted from band ``c``, and by what it is divided then; float64 so that integers never overflow."""
+    """What is subtracted from the values of band ``c``, and by what they are divided then."""
     if how.method == "imagenet":
         return IMAGENET_MEAN[c], IMAGENET_STD[c]
     if how.method == "fixed":
         return how.mean[c], how.std[c]
     if how.method == "zscore":
-        std = float(values.std(dtype=np.float64))
-        # a constant band has a rounding error for a standard deviation
-        return float(values.mean(dtype=np.float64)), std if values.min() < values.max() else 0.0
+        # the standard deviation of a constant band is a rounding error
+        return float(values.mean()), float(values.std()) if values.min() < values.max() else 0.0
     if how.method == "minmax":
         low, high = float(values.min()), float(values.max())
     else:
-        low, high = (float(p) for p in np.percentile(values.astype(np.float64), (how.low, how.high)))
+        low, high = (float(p) for p in np.percentile(values, (how.low, how.high)))
     return low, high - low

@@ -28,7 +28,7 @@ def windows(size: Sequence[int], tile: Sequence[int], overlap: float) -> list[tu
 
 
 def pad_to(x: np.ndarray, size: Sequence[int]) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Mirror the last axes of ``x`` (..., *any) to at least ``size``, and the slices that cut the original out.
+    """Mirror the last axes of ``x`` to at least ``size``; also the slices that cut the original out.
 
     Use as ``padded[(..., *crop)]``. Padding goes to both sides alike.
     """
@@ -55,9 +55,9 @@ def predict_tiled(
 ) -> np.ndarray:
     """Logits (K, *size) float32 of a whole image (C, *size).
 
-    The network always sees (B, C, *tile): smaller images are mirrored up to the tile and cut back. Weights are
-    the outer product of one vector per axis and are scaled to sum to one at every pixel beforehand, so that one
-    accumulator (K, *size) is all the memory needed, and a pixel seen once keeps the network's value exactly.
+    The network always sees (B, C, *tile): smaller images are mirrored up to the tile and cut back. Weights
+    are the outer product of one vector per axis and are scaled beforehand to sum to one at every pixel, so
+    that one accumulator (K, *size) is all the memory needed, and a pixel seen once keeps its value exactly.
 
     Args:
         overlap: Of neighbouring tiles, as a fraction of the tile.
@@ -98,7 +98,7 @@ def _starts(size: int, tile: int, overlap: float) -> list[int]:
 
 
 def _axis_weights(size: int, tile: int, overlap: float, blend: str) -> dict[int, np.ndarray]:
-    """Weights (tile,) along one axis for each window's start; at every pixel they sum to one over the windows."""
+    """Weights (tile,) along one axis by the window's start; over the windows they sum to one everywhere."""
     if blend not in ("gaussian", "constant"):
         raise ValueError(f"blend '{blend}' is unknown; choose gaussian or constant")
     # nnU-Net's sigma; at the tile's border the weight is exp(-8), small but never zero
@@ -117,7 +117,5 @@ def _flipped_mean(network: Network, batch: np.ndarray, flips: bool) -> np.ndarra
         return network(batch)
     axes = range(2, batch.ndim)
     subsets = [s for count in range(batch.ndim - 1) for s in itertools.combinations(axes, count)]
-    total = np.float32(0)
-    for subset in subsets:
-        total = total + np.flip(network(np.ascontiguousarray(np.flip(batch, subset))), subset)
-    return np.asarray(total / np.float32(len(subsets)))
+    flipped = [np.flip(network(np.ascontiguousarray(np.flip(batch, s))), s) for s in subsets]
+    return np.asarray(np.mean(flipped, axis=0, dtype=np.float32))
