@@ -74,7 +74,7 @@ class Image:
 
     Args:
         data: (C, *size) in the file's dtype; volumes are (C, z, y, x) in the closest canonical orientation.
-        valid: (*size), False where there is no data: nodata, alpha 0, or NaN or infinity in any band.
+        valid: (*size), False where there is no data: nodata, masked, alpha 0, NaN or infinity in any band.
         bands: Names found in the file, else ().
         spacing: Per axis of size, in ``unit``; None where the file does not tell.
         unit: ``mm``, ``m``, ``deg`` or ``px``.
@@ -90,8 +90,14 @@ class Image:
 
 
 def has_data(data: np.ndarray, nodata: float) -> np.ndarray:
-    """(C, *size) to (*size): False where all bands have the value ``nodata``, as in GDAL's dataset masks."""
-    return np.asarray((data != nodata).any(axis=0))
+    """Bands (C, *size) to (*size): False where the value ``nodata`` says that nothing was measured.
+
+    A filler such as -9999 counts in any band, since a pixel that lacks one band cannot be judged. Zero, and any
+    value of 8-bit data, also occur as measurements and count only where all bands agree, as in GDAL's masks.
+    """
+    differs = data != nodata
+    ordinary = nodata == 0 or data.dtype.itemsize == 1
+    return np.asarray(differs.any(axis=0) if ordinary else differs.all(axis=0))
 
 
 def same_place(a: Geometry, b: Geometry) -> bool:

@@ -64,7 +64,7 @@ def read_image(
 
     Args:
         bands: Names or count, see ``select_bands``; None takes what the file has.
-        nodata: Pixels whose bands all have this value are no data, beside those the file itself marks.
+        nodata: Value that means no data, see ``has_data``, beside what the file itself marks.
 
     Raises:
         FileError: If the file is damaged, of an unknown format, or has other bands.

@@ -13,15 +13,14 @@ from .contract import ClassSpec
 from .files import FileError, existing, reading, replacing
 from .geometry import Image, RasterGeometry, has_data
 
-SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
 
 
 def read_raster(path: Path, count: int | None = None) -> Image:
     """The raster's bands in the file's dtype.
 
-    A pixel is valid if the file's dataset mask says so (internal mask, alpha, or nodata in all bands) and
-    no band is NaN or infinite. Band names are the descriptions, if every band has its own. A palette
-    becomes RGB.
+    A pixel is valid if the file's dataset mask and ``has_data`` say so and no band is NaN or infinite. Band
+    names are the descriptions, if every band has its own. A palette becomes RGB.
 
     Args:
         count: Number of bands wanted. GDAL flags the fourth of four 8-bit bands as alpha whatever it holds;
@@ -33,13 +32,15 @@ def read_raster(path: Path, count: int | None = None) -> Image:
         kinds = [kind.name for kind in source.colorinterp]
         alpha = [i for i, kind in enumerate(kinds) if kind == "alpha"]
         if alpha and (count == len(data) or names[alpha[0]].lower() not in ("", "alpha")):
-            valid = np.ones(data.shape[1:], bool) if source.nodata is None else has_data(data, source.nodata)
+            valid = np.ones(data.shape[1:], bool)
         else:
             valid = source.dataset_mask() > 0
             data = np.delete(data, alpha, axis=0) if alpha else data
             names = [name for i, name in enumerate(names) if i not in alpha]
         if kinds == ["palette"]:
             data, names = _palette(source)[data[0]].transpose(2, 0, 1), []
+        elif source.nodata is not None:
+            valid &= has_data(data, source.nodata)
         geometry = _geometry(source)
     if data.dtype.kind == "f":
         valid &= np.isfinite(data).all(axis=0)
