@@ -1,0 +1,102 @@
+"""The U-Net's decoder."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from unetzoo.blocks import conv_block
+from unetzoo.decoders.base import Decoder, MergeRule
+from unetzoo.levels import Gate, Level
+from unetzoo.nd import Activation, Norm, Upsample, upsample
+
+__all__ = ["ConvDecoder"]
+
+Upsampling = Callable[[Level, Level], tuple[nn.Module, int]]
+
+
+class ConvDecoder(Decoder):
+    """Upsample, merge, convolve, row by row (Ronneberger et al. 2015, arXiv:1505.04597).
+
+    With ``up=nearest`` and ``channels=[16, 32, 64, 128, 256]`` it is the decoder of
+    segmentation_models.pytorch, but for the order of the concatenation, [skip, gate] here.
+
+    Args:
+        encoder: Rows of the encoder, finest first, bottleneck last.
+        channels: Width at stride 1, 2, 4 ...; as many are used as there are rows. Rows finer than the encoder's
+            finest are decoded too, without a skip, so that the output has the image's resolution. ``None`` takes
+            the encoder's own width in each row and stops at its finest row; the head then resizes the logits.
+        up: nearest | linear (both keep the coarse row's channels) | transposed (delivers the fine row's), or a
+            callable from two levels to a module and its channels.
+        convs: Convolutions per row.
+    """
+
+    def __init__(
+        self,
+        encoder: Sequence[Level],
+        *,
+        channels: Sequence[int] | None = None,
+        up: Upsample | Upsampling = "nearest",
+        convs: int = 2,
+        norm: Norm | None = "batch",
+        activation: Activation = "relu",
+        bias: bool | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        *rows, bottleneck = encoder
+        if channels is None:
+            self.levels = list(rows)
+        else:
+            strides = [*_finer(rows[0].stride), *(row.stride for row in rows)]
+            if len(channels) < len(strides):
+                raise ValueError(
+                    f"decoder.channels lists {len(channels)} widths ({list(channels)}) but this encoder needs {len(strides)}, "
+                    f"one per stride {[max(s) for s in strides]}; add widths"
+                )
+            self.levels = [Level(c, s) for c, s in zip(channels, strides, strict=False)]
+        self.skipless = len(self.levels) - len(rows)
+        self.ups, self.brought = nn.ModuleList(), list[int]()
+        for fine, coarse in pairwise([*self.levels, bottleneck]):
+            module, width = upsample(up, coarse, fine) if isinstance(up, str) else up(coarse, fine)
+            self.ups.append(module)
+            self.brought.append(width)
+        coarser = [*self.levels, bottleneck][self.skipless + 1 :]
+        self.gates = [
+            Gate(width, row.stride, coarse)
+            for width, row, coarse in zip(self.brought[self.skipless :], rows, coarser, strict=True)
+        ]
+        self.options = {
+            "convs": convs,
+            "norm": norm,
+            "activation": activation,
+            "bias": bias,
+            "dropout": dropout,
+        }
+
+    def build(self, merged: Sequence[int]) -> None:
+        """Make the blocks."""
+        widths = [*self.brought[: self.skipless], *merged]
+        self.blocks = nn.ModuleList(
+            conv_block(len(level.stride), width, level.channels, **self.options)
+            for width, level in zip(widths, self.levels, strict=True)
+        )
+
+    def forward(self, skips: list[Tensor], merge: MergeRule) -> list[Tensor]:
+        """One output per row, coarsest first, the bottleneck left out."""
+        decoded, x = [], skips[-1]
+        for row in reversed(range(len(self.levels))):
+            gate = self.ups[row](x)
+            level = row - self.skipless
+            x = self.blocks[row](gate if level < 0 else merge(level, skips[level], gate, x))
+            decoded.append(x)
+        return decoded
+
+
+def _finer(stride: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Strides from 1 up to, not including, ``stride``, doubling."""
+    finer: list[tuple[int, ...]] = []
+    while max(stride) > 1:
+        stride = tuple(max(1, s // 2) for s in stride)
+        finer.insert(0, stride)
+    return finer

@@ -1,0 +1,130 @@
+"""Any timm backbone as an encoder."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unetzoo.encoders.base import Encoder
+from unetzoo.encoders.stem import Adaptation, adapt_kernel
+from unetzoo.levels import Level
+
+__all__ = ["TimmEncoder"]
+
+
+class TimmEncoder(Encoder):
+    """A timm backbone with hierarchical features, NCHW or NHWC, first stride 2 or 4.
+
+    Args:
+        name: timm's model name, for example ``resnet34`` (``unetzoo list encoders 'resnet*'``).
+        pretrained: Download timm's weights; off by default, and never needed for a trained checkpoint.
+        weights: File with weights of the backbone (``.safetensors`` or ``.pth``), for machines without network.
+        depth: Number of rows kept, finest first; ``None`` keeps all.
+        bands: Names of the input's bands, which ``stem=keep_rgb`` goes by.
+        stem: How weights for red, green and blue become weights for the bands: keep_rgb | mean | cyclic.
+        options: Passed on to ``timm.create_model``, for example ``drop_path_rate``.
+
+    Raises:
+        ValueError: If timm has no such backbone, or it gives no feature pyramid.
+        OSError: If pretrained weights cannot be downloaded.
+    """
+
+    channels_last = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        name: str,
+        pretrained: bool = False,
+        weights: str | Path | None = None,
+        depth: int | None = None,
+        bands: Sequence[str] | None = None,
+        stem: Adaptation = "cyclic",
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        has_weights = pretrained or weights is not None
+        self.body = _create(
+            name, pretrained, weights, depth, 3 if has_weights else in_channels, dict(options or {})
+        )
+        if has_weights and (in_channels != 3 or stem == "keep_rgb"):
+            first = next(m for m in self.body.modules() if isinstance(m, nn.Conv2d))
+            first.weight = nn.Parameter(adapt_kernel(first.weight.detach(), in_channels, stem, bands))
+            first.in_channels = in_channels
+        info = self.body.feature_info
+        self.levels = [Level(c, (r, r)) for c, r in zip(info.channels(), info.reduction(), strict=True)]
+        if any(a.stride == b.stride for a, b in zip(self.levels, self.levels[1:], strict=False)):
+            raise ValueError(
+                f"timm model {name!r} repeats a stride ({info.reduction()}); choose a hierarchical backbone"
+            )
+        self.channels_first = str(getattr(self.body, "output_fmt", "NCHW")).endswith("NCHW") or not hasattr(
+            self.body, "output_fmt"
+        )
+        # window masks are built from the size while the graph is recorded
+        self.dynamic_size = not any(hasattr(m, "window_size") for m in self.body.modules())
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """One (B, C_i, H / stride_i, W / stride_i) per row."""
+        features: list[Tensor] = self.body(x)
+        return features if self.channels_first else [f.permute(0, 3, 1, 2).contiguous() for f in features]
+
+
+def _create(
+    name: str,
+    pretrained: bool,
+    weights: str | Path | None,
+    depth: int | None,
+    in_channels: int,
+    options: dict[str, Any],
+) -> Any:
+    import timm
+
+    if weights is not None and not Path(weights).is_file():
+        raise FileNotFoundError(
+            f"{weights}: no such weights file; give the path of timm's weights for {name}"
+        )
+    if name.split(".")[0] not in timm.list_models():
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, timm.list_models(), 3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; see unetzoo list encoders '*'"
+        raise ValueError(f"timm has no model {name!r}{hint}")
+    options |= {"features_only": True, "in_chans": in_channels, "pretrained": pretrained}
+    if depth is not None:
+        options["out_indices"] = tuple(range(depth))
+    if weights is not None:
+        options["pretrained_cfg_overlay"] = {"file": os.fspath(weights)}
+        options["pretrained"] = True
+    try:
+        try:
+            # window transformers take any size only when told so; other families do not know the option
+            return timm.create_model(name, dynamic_img_size=True, **options)
+        except TypeError:
+            return timm.create_model(name, **options)
+    except (RuntimeError, AttributeError, AssertionError, IndexError) as error:
+        if pretrained and "features_only" not in str(error):
+            raise OSError(_offline(name)) from error
+        raise ValueError(
+            f"timm model {name!r} gives no such feature pyramid ({_first_line(error)}); choose another"
+        ) from error
+    except (OSError, ConnectionError) as error:
+        if weights is not None:
+            raise ValueError(
+                f"{weights}: cannot be read as weights of {name} ({_first_line(error)})"
+            ) from error
+        raise OSError(_offline(name)) from error
+
+
+def _offline(name: str) -> str:
+    return (
+        f"the weights of {name} could not be downloaded; "
+        "set encoder.weights to a local file or encoder.pretrained=false to train from scratch"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

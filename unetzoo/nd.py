@@ -1,0 +1,145 @@
+"""Convolution, norm, activation, pooling and upsampling for 2D and 3D, chosen by name.
+
+The dimension is an argument everywhere (``len(level.stride)``), so that parts are written once.
+"""
+
+from collections.abc import Callable
+from math import gcd
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unetzoo.levels import Level, ratio
+
+__all__ = [
+    "Activation",
+    "Norm",
+    "Resize",
+    "Upsample",
+    "activation",
+    "conv",
+    "conv_unit",
+    "max_pool",
+    "norm",
+    "upsample",
+]
+
+Norm = Literal["batch", "instance", "group"]
+Activation = Literal["relu", "leaky_relu", "gelu", "silu"]
+Upsample = Literal["nearest", "linear", "transposed"]
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(0.01, inplace=True),
+    "gelu": nn.GELU,
+    "silu": lambda: nn.SiLU(inplace=True),
+}
+
+
+def conv(
+    ndim: int,
+    c_in: int,
+    c_out: int,
+    size: int | tuple[int, ...] = 1,
+    *,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | None = None,
+    bias: bool = True,
+) -> nn.Module:
+    """``Conv2d`` or ``Conv3d``, padded to keep an odd kernel's size unless ``padding`` says otherwise."""
+    if padding is None:
+        padding = size // 2 if isinstance(size, int) else 0
+    kind: type[nn.Module] = {2: nn.Conv2d, 3: nn.Conv3d}[ndim]
+    return kind(c_in, c_out, size, stride=stride, padding=padding, bias=bias)
+
+
+def norm(name: Norm | None, ndim: int, channels: int) -> nn.Module:
+    """Norm by name; ``None`` is the identity. Groups are the largest divisor of ``channels`` up to 8."""
+    if name is None:
+        return nn.Identity()
+    if name == "batch":
+        return nn.BatchNorm2d(channels) if ndim == 2 else nn.BatchNorm3d(channels)
+    if name == "instance":
+        return (
+            nn.InstanceNorm2d(channels, affine=True)
+            if ndim == 2
+            else nn.InstanceNorm3d(channels, affine=True)
+        )
+    if name == "group":
+        return nn.GroupNorm(gcd(8, channels), channels)
+    raise ValueError(f"norm {name!r} is unknown; choose batch, instance, group or null")
+
+
+def activation(name: Activation) -> nn.Module:
+    """Activation by name."""
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"activation {name!r} is unknown; choose {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]()
+
+
+def conv_unit(
+    ndim: int,
+    c_in: int,
+    c_out: int,
+    size: int = 3,
+    *,
+    stride: int | tuple[int, ...] = 1,
+    norm_name: Norm | None = "batch",
+    activation_name: Activation | None = "relu",
+    bias: bool | None = None,
+) -> list[nn.Module]:
+    """Convolution, norm, activation, as a list to be spread into a ``Sequential``.
+
+    Args:
+        bias: ``None`` gives the convolution a bias only where no norm follows it.
+    """
+    layers = [conv(ndim, c_in, c_out, size, stride=stride, bias=norm_name is None if bias is None else bias)]
+    if norm_name is not None:
+        layers.append(norm(norm_name, ndim, c_out))
+    if activation_name is not None:
+        layers.append(activation(activation_name))
+    return layers
+
+
+def max_pool(factor: tuple[int, ...]) -> nn.Module:
+    """Max pooling whose window is its stride."""
+    return nn.MaxPool2d(factor) if len(factor) == 2 else nn.MaxPool3d(factor)
+
+
+class Resize(nn.Module):
+    """Interpolate by a constant factor per axis; channels are kept.
+
+    The factor comes from strides and is exact, so the operator exports with constants instead of
+    shape arithmetic.
+    """
+
+    def __init__(self, factor: tuple[int, ...], mode: Literal["nearest", "linear"] = "linear") -> None:
+        super().__init__()
+        self.factor = tuple(float(f) for f in factor)
+        self.mode = {"nearest": "nearest", "linear": "bilinear" if len(factor) == 2 else "trilinear"}[mode]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to (B, C, *(size * factor))."""
+        # torch wants a list here, and align_corners left alone for nearest
+        corners: dict[str, Any] = {} if self.mode == "nearest" else {"align_corners": False}
+        return F.interpolate(x, scale_factor=list(self.factor), mode=self.mode, **corners)
+
+    def extra_repr(self) -> str:
+        """Factor and mode for ``print(model)``."""
+        return f"{self.factor}, {self.mode}"
+
+
+def upsample(kind: Upsample, coarse: Level, fine: Level) -> tuple[nn.Module, int]:
+    """The module from a coarse row to a fine one, and the channels it delivers.
+
+    ``nearest`` and ``linear`` keep the coarse row's channels; ``transposed`` is a transposed convolution
+    whose kernel is its stride (no checkerboard) and delivers the fine row's.
+    """
+    factor = ratio(coarse.stride, fine.stride)
+    if kind == "transposed":
+        transposed: type[nn.Module] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}[len(factor)]
+        return transposed(coarse.channels, fine.channels, factor, stride=factor), fine.channels
+    if kind not in ("nearest", "linear"):
+        raise ValueError(f"upsample {kind!r} is unknown; choose nearest, linear or transposed")
+    return Resize(factor, kind), coarse.channels
