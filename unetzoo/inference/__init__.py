@@ -1,1 +1,40 @@
-"""Prediction on files without torch; the distribution ``unetzoo-runtime`` is this folder."""
+"""Prediction on files without torch: one contract, reader, normalisation and tiling for all uses.
+
+The distribution ``unetzoo-runtime`` is this folder under the name ``unetzoo_runtime``.
+"""
+
+from .contract import (
+    IGNORE,
+    METADATA_KEY,
+    SCHEMA_VERSION,
+    ClassSpec,
+    Contract,
+    DataSpec,
+    Normalisation,
+)
+from .image import Image, read_image, read_mask, write_labels, write_probabilities
+from .network import OnnxNetwork
+from .normalise import normalise
+from .predictor import Outcome, Prediction, Predictor
+from .tiling import predict_tiled
+
+__all__ = [
+    "IGNORE",
+    "METADATA_KEY",
+    "SCHEMA_VERSION",
+    "ClassSpec",
+    "Contract",
+    "DataSpec",
+    "Image",
+    "Normalisation",
+    "OnnxNetwork",
+    "Outcome",
+    "Prediction",
+    "Predictor",
+    "normalise",
+    "predict_tiled",
+    "read_image",
+    "read_mask",
+    "write_labels",
+    "write_probabilities",
+]

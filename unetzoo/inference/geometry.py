@@ -92,8 +92,8 @@ class Image:
 def has_data(data: np.ndarray, nodata: float) -> np.ndarray:
     """Bands (C, *size) to (*size): False where the value ``nodata`` says that nothing was measured.
 
-    A filler such as -9999 counts in any band, since a pixel that lacks one band cannot be judged. Zero, and any
-    value of 8-bit data, also occur as measurements and count only where all bands agree, as in GDAL's masks.
+    A filler such as -9999 counts in any band, since a pixel that lacks one band cannot be judged. Zero, and
+    any value of 8-bit data, are also measured and count only where all bands agree, as in GDAL's masks.
     """
     differs = data != nodata
     ordinary = nodata == 0 or data.dtype.itemsize == 1

@@ -50,13 +50,16 @@ def read_raster(path: Path, count: int | None = None) -> Image:
 
 
 def read_raster_mask(path: Path) -> tuple[np.ndarray, RasterGeometry]:
-    """Raw ids (H, W), or (K, H, W) of a raster with several bands that differ; palettes give indices."""
+    """Raw ids (H, W), or (K, H, W) of a raster with several bands that differ; palettes give indices.
+
+    A band flagged as alpha is dropped if the others agree; else it is the fourth of four layers, see above.
+    """
     with _opened(path) as source:
         data = _read(source, path)
         kinds = [kind.name for kind in source.colorinterp]
         geometry = _geometry(source)
-    data = data[[i for i, kind in enumerate(kinds) if kind != "alpha"]]
-    return data[0] if (data == data[:1]).all() else data, geometry
+    layers = data[[i for i, kind in enumerate(kinds) if kind != "alpha"]]
+    return data[0] if (layers == layers[:1]).all() else data, geometry
 
 
 def write_raster(

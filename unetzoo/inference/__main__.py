@@ -1,0 +1,7 @@
+"""``python -m unetzoo_runtime``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,49 @@
+"""A contract in words, for people who were only given the file."""
+
+from .contract import Contract, Normalisation
+from .normalise import IMAGENET_MEAN, IMAGENET_STD
+
+
+def describe(contract: Contract) -> str:
+    """What the model takes, what it gives, and how good it was, one fact per line."""
+    data = contract.data
+    size = " x ".join(map(str, data.tile))
+    lines = [
+        f"model          {contract.name}",
+        f"takes          {data.ndim}D images with {len(data.bands)} band(s): {', '.join(data.bands)}",
+        f"values         {_values(data.normalisation, data.value_range)}",
+        f"no data        {'' if data.nodata is None else f'{data.nodata:g}, '}NaN, and what the file marks",
+        f"tile           {size} pixels, {contract.overlap:.0%} overlap, {contract.blend} blending"
+        + ("" if contract.dynamic_size else ", the only size the network takes"),
+    ]
+    if data.spacing:
+        lines.append(
+            f"pixel size     {' x '.join(f'{s:.4g}' for s in data.spacing)} {data.unit} in training (mean)"
+        )
+    lines.append(f"gives          {_gives(contract)}")
+    lines += [f"  {index:>3}          {c.name}  rgb{c.colour}" for index, c in enumerate(data.classes)]
+    lines.append(f"licence        {contract.licence or 'not stated'}")
+    lines += [
+        f"{'metrics' if i == 0 else '':<14} {k} = {v:.4g}"
+        for i, (k, v) in enumerate(contract.metrics.items())
+    ]
+    if contract.weights_sha256:
+        lines.append(f"weights        sha256 {contract.weights_sha256}")
+    return "\n".join(lines)
+
+
+def _gives(contract: Contract) -> str:
+    if contract.data.multilabel:
+        return f"{len(contract.data.classes)} classes that may overlap, one layer each"
+    return f"one of {len(contract.data.classes)} classes per pixel; 255 where there is no data"
+
+
+def _values(how: Normalisation, seen: tuple[float, float] | None) -> str:
+    numbers = {
+        "percentile": f"stretched between the image's {how.low:g} and {how.high:g} percentiles, any scale",
+        "minmax": "stretched between the image's smallest and largest value, any scale",
+        "zscore": "to mean 0 and standard deviation 1 of the image, any scale",
+        "imagenet": f"minus {IMAGENET_MEAN}, divided by {IMAGENET_STD}",
+        "fixed": f"minus {how.mean}, divided by {how.std}",
+    }[how.method]
+    return numbers if seen is None else f"{numbers}; {seen[0]:g} to {seen[1]:g} in training"

@@ -1,0 +1,99 @@
+"""An exported network in ONNX Runtime, with the contract that its file carries."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .contract import METADATA_KEY, Contract
+from .files import FileError, existing
+
+
+class OnnxNetwork:
+    """(B, C, *size) float32 to logits (B, K, *size) float32, with all graph optimisations on.
+
+    Args:
+        threads: Of one operation; None lets ONNX Runtime take all cores.
+        providers: ONNX Runtime's names of what computes, in order of preference; all must be there.
+
+    Raises:
+        FileError: If the file is damaged, was not exported by unetzoo, or contradicts its own contract.
+        ValueError: If a provider is missing; there is no silent fallback to the CPU.
+        ImportError: If onnxruntime is not installed.
+    """
+
+    def __init__(
+        self, path: str | Path, *, threads: int | None = None, providers: Sequence[str] | None = None
+    ) -> None:
+        onnxruntime = _onnxruntime()
+        self.path = existing(path)
+        wanted = list(providers or ["CPUExecutionProvider"])
+        _require(wanted, onnxruntime.get_available_providers())
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 4  # what goes wrong is raised; its log would only repeat it
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self.session = onnxruntime.InferenceSession(str(self.path), options, providers=wanted)
+        except Exception as error:  # onnxruntime raises a class of its own for every kind of damage
+            raise FileError(f"{self.path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
+        # a provider whose libraries do not load is left out by ONNX Runtime with nothing but a log line
+        _require(wanted, self.session.get_providers())
+        self.contract = self._contract()
+        self._input = self.session.get_inputs()[0].name
+        self._output = self.session.get_outputs()[0].name
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Logits of a batch."""
+        try:
+            logits = self.session.run([self._output], {self._input: np.ascontiguousarray(batch, np.float32)})[
+                0
+            ]
+        except Exception as error:
+            raise FileError(
+                f"{self.path}: the network failed on an input of {batch.shape} ({_first_line(error)})"
+            ) from error
+        return np.asarray(logits, np.float32)
+
+    def _contract(self) -> Contract:
+        text = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise FileError(
+                f"{self.path}: was not exported by unetzoo, it carries no contract; use 'unetzoo export'"
+            )
+        try:
+            contract = Contract.from_json(text)
+        except ValueError as error:
+            raise FileError(f"{self.path}: {error}") from error
+        takes = self.session.get_inputs()[0].shape  # names or None where the size is free
+        promised = [None, len(contract.data.bands), *contract.data.tile]
+        if len(takes) != len(promised) or any(
+            isinstance(t, int) and p is not None and t != p for t, p in zip(takes, promised, strict=True)
+        ):
+            raise FileError(
+                f"{self.path}: the network takes {takes} but its contract says {promised}; export it again"
+            )
+        return contract
+
+
+def _require(wanted: Sequence[str], there: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise ValueError(
+            f"ONNX Runtime does not offer {', '.join(missing)} here, only {', '.join(there)}; "
+            "install the package that has it (onnxruntime-gpu for CUDA) with its libraries"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError("exported models need ONNX Runtime: pip install onnxruntime") from error
+    return onnxruntime
