@@ -1,0 +1,94 @@
+"""Runs a verb as a Hydra application, with Hydra's switches and our errors."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from hydra import version
+from hydra._internal.utils import _run_hydra, get_args_parser
+from omegaconf import DictConfig
+
+from unetzoo.cli.compose_errors import translate
+from unetzoo.cli.errors import sentence
+from unetzoo.cli.suggest import did_you_mean
+from unetzoo.cli.value_types import check_value_types
+
+CONFIGS = "pkg://unetzoo.configs"
+
+Work = Callable[[DictConfig], int]
+
+
+def run_app(work: Work, config: str, args: list[str], about: str | None = None) -> int:
+    """Compose ``configs/<config>.yaml`` with the overrides in ``args`` and call ``work`` on it.
+
+    Everything Hydra's own main does stays: ``--multirun``, ``--cfg``, ``--info``, ``--config-dir``,
+    ``--shell-completion``. Hydra's printing of errors does not: each becomes one sentence.
+
+    Args:
+        work: Takes the composed config and returns the exit code.
+        about: What ``--help`` prints before Hydra's own help.
+
+    Returns:
+        The exit code; with ``--multirun`` 4 when some jobs failed and others did not.
+    """
+    version.setbase("1.3")
+    parser = get_args_parser()
+    parser.error = _refuse_arguments(list(parser._option_string_actions))  # type: ignore[method-assign]
+    parsed = parser.parse_args(args)
+    if parsed.help and about:
+        print(about.strip() + "\n")
+    codes: list[int] = []
+    failures: list[Exception] = []
+    owner = os.getpid()
+
+    def job(cfg: DictConfig) -> None:
+        try:
+            check_value_types(parsed.config_name or config)
+            codes.append(work(cfg))
+        except Exception as error:
+            if os.getpid() != owner:  # a launcher's worker: only Hydra can carry the error home
+                raise
+            # caught here, because Hydra adds a line of its own to whatever it sees go by
+            failures.append(translate(error, config, parsed.overrides))
+
+    job.__module__ = work.__module__  # Hydra takes the job's name from it
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
+    try:
+        _run_hydra(
+            args=parsed, args_parser=parser, task_function=job, config_path=CONFIGS, config_name=config
+        )
+    except SystemExit as leave:
+        return 2 if leave.code else 0  # after --help, or a --package that is not there
+    except Exception as error:
+        raise translate(error, config, parsed.overrides) from error
+    finally:
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+    if len(codes) + len(failures) > 1:
+        return _after_sweep(codes, failures)
+    if failures:
+        raise failures[0]
+    return max(codes, default=0)
+
+
+def _after_sweep(codes: list[int], failures: list[Exception]) -> int:
+    for failure in failures:
+        if sentence(failure) is None:
+            raise failure
+        print(f"unetzoo: {sentence(failure)}", file=sys.stderr)
+    if failures:
+        return 4 if codes else 2
+    return max(codes)
+
+
+def _refuse_arguments(flags: list[str]) -> Callable[[str], NoReturn]:
+    def refuse(message: str) -> NoReturn:
+        _, _, unknown = message.partition("unrecognized arguments: ")
+        hint = did_you_mean(unknown.split()[0].split("=")[0], flags) if unknown else ""
+        raise ValueError(f"{message}{hint}; `unetzoo <verb> --help` shows what there is")
+
+    return refuse

@@ -1,0 +1,32 @@
+"""Train a model.
+
+usage: unetzoo train [experiment=...] [key=value ...]
+
+  unetzoo train experiment=demo                                a first run, nothing to download
+  unetzoo train data=folder data.images=img data.masks=msk     your own images
+  unetzoo train model=unet_plus_plus model/encoder=residual seed=1
+  unetzoo train -m model/skip=concat,attention_gate,nested     one run each
+
+A run lives in runs/<run_id>/. The same command again resumes it, or says that it is finished.
+"""
+
+import os
+
+from omegaconf import DictConfig
+
+from unetzoo.cli.app import run_app
+
+
+def run(args: list[str]) -> int:
+    """Compose configs/train.yaml and train."""
+    return run_app(_train, "train", args, __doc__)
+
+
+def _train(cfg: DictConfig) -> int:
+    from unetzoo.training import train
+
+    run_dir = train(cfg)
+    best = run_dir / "checkpoints" / "best.ckpt"
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"run         {run_dir}\ncheckpoint  {best}\nnext        unetzoo eval ckpt={best} split=test")
+    return 0
