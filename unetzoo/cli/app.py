@@ -34,7 +34,7 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
     """
     version.setbase("1.3")
     parser = get_args_parser()
-    parser.error = _refuse_arguments(list(parser._option_string_actions))  # type: ignore[method-assign]
+    parser.error = _refuse_arguments(list(parser._option_string_actions))  # type: ignore[assignment]
     parsed = parser.parse_args(args)
     if parsed.help and about:
         print(about.strip() + "\n")
@@ -50,7 +50,7 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
             if os.getpid() != owner:  # a launcher's worker: only Hydra can carry the error home
                 raise
             # caught here, because Hydra adds a line of its own to whatever it sees go by
-            failures.append(translate(error, config, parsed.overrides))
+            failures.append(error)
 
     job.__module__ = work.__module__  # Hydra takes the job's name from it
     full_error = os.environ.get("HYDRA_FULL_ERROR")
@@ -68,6 +68,7 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+    failures = [translate(error, config, parsed.overrides) for error in failures]
     if len(codes) + len(failures) > 1:
         return _after_sweep(codes, failures)
     if failures:

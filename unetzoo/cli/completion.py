@@ -5,8 +5,8 @@ Hydra completes the overrides of one application; here the verb comes first, and
 
 import os
 
-from unetzoo.cli.dispatch import VERBS
 from unetzoo.cli.app import run_app
+from unetzoo.cli.dispatch import VERBS
 
 _CONFIGS = {"explain": "train", "data": "train"}
 _NO_CONFIG = ("list", "doctor")

@@ -64,7 +64,8 @@ def _missing_option(error: MissingConfigException) -> str:
     if not group:
         return _first_line(error)
     if not error.options:
-        return f"there is no config group {group!r}{did_you_mean(group, set(_groups()) - {group})}; `unetzoo list` shows them"
+        hint = did_you_mean(group, set(_groups()) - {group})
+        return f"there is no config group {group!r}{hint}; `unetzoo list` shows them"
     where = re.match(r"In '(.+?)': ", str(error))
     inside = f" (asked for in {where[1]})" if where and "/" in where[1] else ""
     listing = {folder: what for what, folder in GROUPS.items()}.get(group)
@@ -145,9 +146,9 @@ def _composed(config: str, overrides: list[str]) -> DictConfig:
 
 def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for name, value in node.items_ex(resolve=False):
-        yield f"{prefix}{name}"
+        yield prefix + str(name)
         if isinstance(value, DictConfig) and not value._is_none():
-            yield from _keys(value, f"{prefix}{name}.")
+            yield from _keys(value, f"{prefix}{name!s}.")
 
 
 def _groups() -> list[str]:

@@ -102,7 +102,7 @@ def _machine() -> Iterator[str]:
     disk = shutil.disk_usage(Path.cwd()).free
     _row("disk", f"{disk / _GIB:.1f} GB free in {Path.cwd()}")
     if disk < 2 * _GIB:
-        yield f"{disk / _GIB:.1f} GB is free in {Path.cwd()}, where runs/ would be; make room or train elsewhere"
+        yield f"{disk / _GIB:.1f} GB is free in {Path.cwd()}, where runs/ would be; make room"
     if not os.access(Path.cwd(), os.W_OK):
         yield f"{Path.cwd()} is not writable, and runs/ would be made there; change to another folder"
 
@@ -138,7 +138,7 @@ def _torch() -> Iterator[str]:
         _row("GPU", "none that torch can use")
         if shutil.which("nvidia-smi"):
             built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-            yield f"nvidia-smi is here but torch {torch.__version__}, built {built}, sees no GPU; check the driver"
+            yield f"nvidia-smi is here but torch, built {built}, sees no GPU; check the driver"
 
 
 def _version(package: str) -> str | None:

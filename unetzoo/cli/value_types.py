@@ -33,7 +33,7 @@ def check_value_types(config: str) -> None:
     values = [o for o in values if not (o.is_add() or o.is_delete())]
     if not values:
         return
-    defaults = compose(config, overrides=[o.input_line for o in groups])
+    defaults = compose(config, overrides=[o.input_line or "" for o in groups])
     for override in values:
         try:
             default = OmegaConf.select(defaults, override.key_or_group)
