@@ -1,22 +1,19 @@
-"""Fluorescence-like nuclei: touching, of very different brightness, under uneven light, with debris and noise."""
+"""Fluorescence-like nuclei: touching, bright and dim, under uneven light, with debris and noise."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from .manifest import items
 
-Array = np.ndarray[Any, Any]
-
 
 def make_nuclei(root: Path, *, count: int = 60, size: int = 160, seed: int = 0) -> None:
     """Write `count` grey 8-bit PNG pictures of `size` x `size` px and their masks (0 background, 255 nucleus).
 
-    No one threshold fits: the light falls off across the picture, dim nuclei are darker than the haze around bright
-    ones, and debris and streaks are bright without being nuclei. Touching nuclei keep a one-pixel gap in the mask.
-    Four pictures share a slide (its light, crowding and noise); the slide is the group.
+    No one threshold fits: the light falls off across the picture, dim nuclei are darker than the haze around
+    bright ones, and debris and streaks are bright without being nuclei. Touching nuclei keep a one-pixel gap
+    in the mask. Four pictures share a slide (its light, crowding and noise); the slide is the group.
     """
     from PIL import Image
 
@@ -28,7 +25,7 @@ def make_nuclei(root: Path, *, count: int = 60, size: int = 160, seed: int = 0) 
         Image.fromarray(mask.astype(np.uint8) * 255).save(item.mask)
 
 
-def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tuple[Array, Array]:
+def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     """One picture, (size, size) uint8, and its mask, (size, size) bool."""
     density, radius = style.uniform(6, 16), style.uniform(7, 12)  # nuclei per 10 000 px, px
     haze, noise, blur = style.uniform(0.25, 0.6), style.uniform(0.02, 0.06), style.uniform(0.8, 1.6)
@@ -40,15 +37,17 @@ def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tup
     light = np.exp(_slope(style, size) * 0.9 + 0.25 * _clouds(rng, size, size / 5))
     glow = brightness[labels] * chromatin
     signal = ndimage.gaussian_filter(glow + _debris(rng, size), blur)
-    signal = signal + haze * ndimage.gaussian_filter(glow, radius * 1.3)  # out-of-focus light around the bright ones
+    signal = signal + haze * ndimage.gaussian_filter(
+        glow, radius * 1.3
+    )  # out-of-focus light around the bright ones
     signal = (0.12 + 0.6 * signal) * light
     signal = rng.poisson(np.clip(signal, 0, None) * 90) / 90 + rng.normal(0, noise, signal.shape)
     gain = 235 / max(1.0, float(np.percentile(signal, 99.8)))
     return np.clip(12 + signal * gain, 0, 255).astype(np.uint8), mask
 
 
-def _nuclei(rng: np.random.Generator, size: int, count: int, radius: float) -> Array:
-    """Label image (size, size) of wobbly ellipses; later ones yield to earlier ones, keeping a one-pixel gap."""
+def _nuclei(rng: np.random.Generator, size: int, count: int, radius: float) -> np.ndarray:
+    """Label image (size, size) of wobbly ellipses; later ones yield to earlier ones and keep a gap of 1 px."""
     labels = np.zeros((size, size), np.int32)
     centres: list[tuple[float, float]] = []
     for label in range(1, count + 1):
@@ -77,7 +76,7 @@ def _nuclei(rng: np.random.Generator, size: int, count: int, radius: float) -> A
     return labels
 
 
-def _debris(rng: np.random.Generator, size: int) -> Array:
+def _debris(rng: np.random.Generator, size: int) -> np.ndarray:
     """Bright specks and a few streaks of fibre that are no nuclei."""
     canvas = np.zeros((size, size))
     for _ in range(rng.integers(4, 14)):
@@ -92,15 +91,15 @@ def _debris(rng: np.random.Generator, size: int) -> Array:
     return canvas
 
 
-def _clouds(rng: np.random.Generator, size: int, scale: float) -> Array:
+def _clouds(rng: np.random.Generator, size: int, scale: float) -> np.ndarray:
     """Smooth noise of unit standard deviation; `scale` in px."""
     field = ndimage.gaussian_filter(rng.normal(size=(size, size)), scale, mode="wrap")
-    return (field - field.mean()) / field.std()
+    return np.asarray((field - field.mean()) / field.std())
 
 
-def _slope(style: np.random.Generator, size: int) -> Array:
+def _slope(style: np.random.Generator, size: int) -> np.ndarray:
     """Plane from -0.5 to 0.5 in a random direction: the lamp stands to one side."""
     y, x = np.mgrid[:size, :size] / (size - 1) - 0.5
     angle = style.uniform(0, 2 * np.pi)
     plane = y * np.sin(angle) + x * np.cos(angle)
-    return plane / np.ptp(plane)
+    return np.asarray(plane / np.ptp(plane))

@@ -1,14 +1,11 @@
-"""Georeferenced aerial scenes: fields, trees, water, roads and houses in red, green, blue and near infrared."""
+"""Georeferenced aerial scenes: fields, trees, water, roads and houses in four bands."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from .manifest import items
-
-Array = np.ndarray[Any, Any]
 
 BANDS = ("red", "green", "blue", "nir")
 CLASSES = ("land", "building", "road", "water")  # ids 0..3
@@ -25,8 +22,9 @@ ROAD, WATER, TREE = (1900, 1900, 1850, 2050), (450, 650, 800, 250), (450, 700, 4
 def make_scene(root: Path, *, count: int = 30, size: int = 192, seed: int = 0) -> None:
     """Write `count` uint16 GeoTIFF scenes (4 bands, 0.5 m per pixel, EPSG:32636) and masks (ids of CLASSES).
 
-    A third of the scenes has a strip without data (value 0, declared as no-data; 255 in the mask). Roofs come in the
-    grey of the roads, water in the darkness of shadows. Three scenes share a site (season, light); the site is the group.
+    A third of the scenes has a strip without data (value 0, declared as no-data; 255 in the mask). Roofs come
+    in the grey of the roads, water in the darkness of shadows. Three scenes share a site (season, light); the
+    site is the group.
     """
     import rasterio
 
@@ -50,15 +48,17 @@ def make_scene(root: Path, *, count: int = 30, size: int = 192, seed: int = 0) -
             file.write(mask, 1)
 
 
-def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tuple[Array, Array]:
-    """One scene, (4, size, size) uint16 with 0 for no-data, and its mask, (size, size) uint8 with 255 there."""
+def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """One scene, (4, size, size) uint16 with 0 for no-data, and its mask, (size, size) uint8, 255 there."""
     y, x = np.mgrid[:size, :size].astype(np.float64)
     mask = np.zeros((size, size), np.uint8)
     seeds = rng.uniform(0, size, (rng.integers(8, 16), 2))
     plot = np.argmin((y[..., None] - seeds[:, 0]) ** 2 + (x[..., None] - seeds[:, 1]) ** 2, axis=-1)
     crops = FIELDS[rng.integers(len(FIELDS), size=len(seeds))] * rng.uniform(0.8, 1.25, (len(seeds), 1))
     ground = crops[plot]  # (H, W, 4)
-    rows = np.sin((y * np.cos(plot) + x * np.sin(plot)) * 1.1)  # plough lines, their direction set by the plot
+    rows = np.sin(
+        (y * np.cos(plot) + x * np.sin(plot)) * 1.1
+    )  # plough lines, their direction set by the plot
     ground = ground * (1 + 0.05 * rows[..., None])
     trees = _smooth(rng, size, 3) > 1.4
     ground[trees] = np.array(TREE) * rng.uniform(0.8, 1.2)
@@ -80,16 +80,18 @@ def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tup
     return image, mask
 
 
-def _road(rng: np.random.Generator, y: Array, x: Array, size: int) -> Array:
+def _road(rng: np.random.Generator, y: np.ndarray, x: np.ndarray, size: int) -> np.ndarray:
     """Gently bent band across the scene, 4 to 8 px (2 to 4 m) wide."""
     angle, bend = rng.uniform(0, np.pi), rng.uniform(-0.3, 0.3)
     cy, cx = rng.uniform(0.2 * size, 0.8 * size, 2)
     along = ((x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)) / size
     across = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle) + bend * size * along**2
-    return np.abs(across) < rng.uniform(2, 4)
+    return np.asarray(np.abs(across) < rng.uniform(2, 4))
 
 
-def _house(rng: np.random.Generator, y: Array, x: Array, size: int, ground: Array, mask: Array) -> None:
+def _house(
+    rng: np.random.Generator, y: np.ndarray, x: np.ndarray, size: int, ground: np.ndarray, mask: np.ndarray
+) -> None:
     """Turned rectangle with two roof sides of different brightness and a shadow, on free land only."""
     cy, cx = rng.uniform(6, size - 6, 2)
     half, angle = rng.uniform(4, 12, 2), rng.uniform(0, np.pi)
@@ -100,11 +102,13 @@ def _house(rng: np.random.Generator, y: Array, x: Array, size: int, ground: Arra
         return
     shadow = ndimage.shift(roof.astype(np.uint8), (3, 3), order=0).astype(bool) & ~roof & (mask == 0)
     ground[shadow] *= 0.35
-    ground[roof] = ROOFS[rng.integers(len(ROOFS))] * np.where(v[roof] < 0, 1.1, 0.85)[:, None] * rng.uniform(0.8, 1.2)
+    ground[roof] = (
+        ROOFS[rng.integers(len(ROOFS))] * np.where(v[roof] < 0, 1.1, 0.85)[:, None] * rng.uniform(0.8, 1.2)
+    )
     mask[roof] = 1
 
 
-def _smooth(rng: np.random.Generator, size: int, scale: float) -> Array:
+def _smooth(rng: np.random.Generator, size: int, scale: float) -> np.ndarray:
     """Smooth noise of unit standard deviation; `scale` in px."""
     field = ndimage.gaussian_filter(rng.normal(size=(size, size)), scale)
-    return (field - field.mean()) / field.std()
+    return np.asarray((field - field.mean()) / field.std())

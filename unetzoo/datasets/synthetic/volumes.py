@@ -1,15 +1,12 @@
 """MRI-like volumes: an organ with small lesions, anisotropic voxels, oblique and flipped scanner axes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from .manifest import items
-
-Array = np.ndarray[Any, Any]
 
 CLASSES = ("background", "organ", "lesion")  # ids 0..2
 SPACING = (1.0, 1.0, 2.5)  # mm along the array axes
@@ -20,14 +17,22 @@ def make_volumes(
 ) -> None:
     """Write `count` float32 NIfTI volumes of about `shape` voxels (1 x 1 x 2.5 mm) and masks (ids of CLASSES).
 
-    Every scan has its own intensity scale (factors of a thousand apart, as in real MRI) and bias field; other blobs are
-    as bright as the organ, and lesions overlap the noise of the organ. Affines are oblique, and every other one is
-    left-handed. Two scans share a patient; the patient is the group.
+    Every scan has its own intensity scale (factors of a thousand apart, as in real MRI) and bias field; other
+    blobs are as bright as the organ, and lesions overlap the noise of the organ. Affines are oblique, and
+    every other one is left-handed. Two scans share a patient; the patient is the group.
     """
     import nibabel
 
     for i, item in enumerate(
-        items(root, count=count, per_group=2, seed=seed, kind=2, group="patient", suffixes=(".nii.gz", ".nii.gz"))
+        items(
+            root,
+            count=count,
+            per_group=2,
+            seed=seed,
+            kind=2,
+            group="patient",
+            suffixes=(".nii.gz", ".nii.gz"),
+        )
     ):
         extent = tuple(int(n + item.rng.integers(-3, 4)) for n in shape)
         image, mask = draw(item.style, item.rng, extent)
@@ -43,10 +48,12 @@ def make_volumes(
 
 def draw(
     style: np.random.Generator, rng: np.random.Generator, shape: tuple[int, ...]
-) -> tuple[Array, Array]:
+) -> tuple[np.ndarray, np.ndarray]:
     """One volume, `shape` float32, and its mask, `shape` uint8."""
     spacing = np.array(SPACING)
-    grid = np.stack(np.meshgrid(*(np.arange(n) * s for n, s in zip(shape, spacing, strict=True)), indexing="ij"))
+    grid = np.stack(
+        np.meshgrid(*(np.arange(n) * s for n, s in zip(shape, spacing, strict=True)), indexing="ij")
+    )
     extent = np.array(shape) * spacing
     wobble = _smooth(rng, shape, 6)
     centre = extent * rng.uniform(0.4, 0.6, 3)
@@ -68,12 +75,13 @@ def draw(
     return (image * 10 ** style.uniform(2, 5)).astype(np.float32), mask
 
 
-def _distance(grid: Array, centre: Array, radii: Array) -> Array:
+def _distance(grid: np.ndarray, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Distance from `centre` in units of `radii`, (x, y, z) mm."""
-    return np.sqrt((((grid - centre[:, None, None, None]) / radii[:, None, None, None]) ** 2).sum(0))
+    scaled = (grid - centre[:, None, None, None]) / radii[:, None, None, None]
+    return np.asarray(np.sqrt((scaled**2).sum(axis=0)))
 
 
-def _smooth(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> Array:
+def _smooth(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> np.ndarray:
     """Smooth noise of unit standard deviation; `scale` in mm."""
     field = ndimage.gaussian_filter(rng.normal(size=shape), scale / np.array(SPACING), mode="wrap")
-    return (field - field.mean()) / field.std()
+    return np.asarray((field - field.mean()) / field.std())

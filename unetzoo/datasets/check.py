@@ -1,0 +1,135 @@
+"""Read everything once and say, file by file, what will fail and why."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..inference.contract import IGNORE, DataSpec
+from .case import SPLITS, Case, Sample
+from .reader import read_case
+
+
+class Report(NamedTuple):
+    """Result of a check; every line is one sentence that names the file."""
+
+    problems: list[str]
+    """What will fail, or falsify results."""
+    notes: list[str]
+    """What one should know, such as empty masks, NaN, and the share of each class."""
+
+
+class _Finding(NamedTuple):
+    problems: list[str]
+    notes: list[str]
+    pixels: Counter[int]
+
+
+def check_cases(
+    cases: Sequence[Case], spec: DataSpec, progress: Callable[[int, int], None] | None = None
+) -> Report:
+    """Read all cases as training and evaluation will.
+
+    Args:
+        progress: Called with the number of cases done and their total.
+    """
+    problems, notes = [], []
+    pixels: Counter[int] = Counter()
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for done, finding in enumerate(pool.map(lambda case: _check_case(case, spec), cases), 1):
+            problems += finding.problems
+            notes += finding.notes
+            pixels += finding.pixels
+            if progress:
+                progress(done, len(cases))
+    total = max(1, pixels.total())
+    shares = ", ".join(f"{c.name} {pixels[i] / total:.2%}" for i, c in enumerate(spec.classes))
+    notes.append(f"pixel share of the labelled part: {shares}")
+    notes += [
+        f"class '{c.name}' is in no mask"
+        for i, c in enumerate(spec.classes)
+        if not pixels[i] and not problems
+    ]
+    return Report(problems + _same_pictures(cases), notes)
+
+
+def empty_splits(cases: Sequence[Case]) -> Report:
+    """Training needs train and val; without test there is only nothing to report in the end."""
+    counts = Counter(case.split for case in cases)
+    missing = [split for split in SPLITS if not counts[split]]
+    return Report(
+        [
+            f"split {split} is empty; name cases for it, or set data.{split}_fraction"
+            for split in missing
+            if split == "val"
+        ]
+        + [f"split {split} is empty; there is nothing to train on" for split in missing if split == "train"],
+        [f"split {split} is empty" for split in missing if split == "test"],
+    )
+
+
+def _check_case(case: Case, spec: DataSpec) -> _Finding:
+    try:
+        sample = read_case(case, spec)
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        return _Finding([str(error) or f"{case.image}: {type(error).__name__}"], [], Counter())
+    valid, data = sample.image.valid, sample.image.data
+    if not valid.any():
+        return _Finding(
+            [f"{case.image}: has no valid pixel (all NaN, no-data or transparent); leave it out"],
+            [],
+            Counter(),
+        )
+    notes = []
+    values = data[:, valid]
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        share = 1 - float(np.isfinite(data).all(axis=0).mean())
+        notes.append(f"{case.image}: {share:.1%} of the pixels are NaN or infinite and are ignored")
+    if (values == values[:, :1]).all():
+        notes.append(
+            f"{case.image}: has one value everywhere ({values[0, 0]}); leave it out, or set data.nodata"
+        )
+    pixels = _count(sample, spec)
+    if not pixels:
+        notes.append(f"{case.mask}: has no labelled pixel")
+    elif not spec.multilabel and set(pixels) == {0}:
+        notes.append(f"{case.mask}: holds only {spec.classes[0].name}")
+    return _Finding([], notes, pixels)
+
+
+def _count(sample: Sample, spec: DataSpec) -> Counter[int]:
+    """Labelled pixels per class."""
+    if spec.multilabel:
+        return Counter(
+            {i: int((layer == 1).sum()) for i, layer in enumerate(sample.mask) if (layer == 1).any()}
+        )
+    counts = np.bincount(sample.mask.ravel(), minlength=IGNORE + 1)[:IGNORE]
+    return Counter({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
+
+
+def _same_pictures(cases: Sequence[Case]) -> list[str]:
+    """Byte-identical images on two sides of a split."""
+    by_size: dict[int, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.image.is_file():
+            by_size[case.image.stat().st_size].append(case)
+    seen: dict[bytes, Case] = {}
+    problems = []
+    for case in (case for same in by_size.values() if len(same) > 1 for case in same):
+        other = seen.setdefault(_digest(case.image), case)
+        if other.split != case.split:
+            problems.append(
+                f"{case.image}: is the same file as {other.image}, but one is in {case.split} and one in "
+                f"{other.split}"
+            )
+    return problems
+
+
+def _digest(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -1,0 +1,328 @@
+"""The data of a run: from a data config to cases, their spec, and loaders."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from ..inference.contract import ClassSpec, DataSpec, Normalisation
+from .augment import Augment, Unchanged
+from .case import SPLITS, Case, Listing, Sample
+from .check import Report, check_cases, empty_splits
+from .classes import parse_classes, short
+from .patches import Example, TrainPatches, WholeCases
+from .reader import CachingReader, read_case
+from .sampling import DrawSampler
+from .source import Source
+from .survey import OnError, Survey, discover_classes, refuse, survey_images
+
+_log = logging.getLogger(__name__)
+
+
+class SegmentationData(LightningDataModule):
+    """Images with masks, from a manifest or from two folders. Constructing it reads nothing.
+
+    Args:
+        name: Of the set; for run names and reports.
+        root: Folder that the other paths are relative to.
+        images: Folder of images, paired by name with those in `masks`; or else:
+        manifest: CSV with image, mask, split, group.
+        splits: JSON with the file names of train, val and test.
+        group: Regular expression; what it matches in a case's name is its group. None: the manifest's groups,
+            or each case its own.
+        val_fraction: Of all cases, cut off where no split is given; of the train cases where val is missing.
+        test_fraction: Of all cases, cut off where no split is given.
+        split_seed: Chooses the groups that are cut off; apart from `seed`, so that runs stay comparable.
+        seed: Of patches and augmentation.
+        ndim: 2 or 3; None: as the files are.
+        bands: Names in the network's order, picked by name where files name their bands; or their number;
+            None: as found.
+        classes: Mapping of names to ids, see ``parse_classes``; None: as found in the masks.
+        ignore_index: Id in the masks that means "no label".
+        multilabel: Classes may overlap.
+        normalise: Arguments of ``Normalisation``; ``fixed`` without numbers takes mean and std from the
+            training images.
+        nodata: Raw value that means "no data", beside what the files declare.
+        patch: Size of training patches and of the tile at inference; None: the median image, at most 256 px
+            or 64 voxels.
+        samples_per_epoch: None: the number of train cases. Rounded up to whole batches.
+        foreground: Fraction of patches centred on a foreground pixel.
+        augment: Applied to normalised training patches; None: nothing.
+        cache: Keep decoded cases in memory.
+        cache_gb: At most so much, shared by the workers.
+        generate: Makes the set in a folder it is given, if `root` does not exist yet.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "data",
+        root: str | Path | None = None,
+        images: str | Path | None = None,
+        masks: str | Path | None = None,
+        manifest: str | Path | None = None,
+        splits: str | Path | None = None,
+        group: str | None = None,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        split_seed: int = 0,
+        seed: int = 0,
+        ndim: int | None = None,
+        bands: Sequence[str] | int | None = None,
+        classes: Mapping[str, Any] | Sequence[str] | None = None,
+        ignore_index: int | None = None,
+        multilabel: bool = False,
+        normalise: Mapping[str, Any] | None = None,
+        nodata: float | None = None,
+        patch: Sequence[int] | None = None,
+        batch_size: int = 8,
+        samples_per_epoch: int | None = None,
+        foreground: float = 0.5,
+        num_workers: int = 0,
+        augment: Augment | None = None,
+        cache: bool = True,
+        cache_gb: float = 2.0,
+        generate: Callable[[Path], None] | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= foreground <= 1:
+            raise ValueError(f"data.foreground={foreground} must be a fraction, from 0 to 1")
+        if batch_size < 1 or num_workers < 0:
+            raise ValueError(
+                f"data.batch_size={batch_size} must be at least 1, data.num_workers={num_workers} at least 0"
+            )
+        if ndim not in (None, 2, 3):
+            raise ValueError(f"data.ndim={ndim} must be 2 or 3, or null to take it from the files")
+        self.name = name
+        self.source = Source(
+            name=name,
+            root=None if root is None else Path(root),
+            images=images,
+            masks=masks,
+            manifest=manifest,
+            splits=splits,
+            group=group,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+            generate=generate,
+        )
+        self.ndim = ndim
+        self.bands = bands if bands is None or isinstance(bands, int) else tuple(bands)
+        self.classes = None if classes is None else parse_classes(classes, multilabel=multilabel)
+        self.ignore_index, self.multilabel, self.nodata = ignore_index, multilabel, nodata
+        self.normalise = dict(normalise or {"method": "percentile"})
+        self.patch = None if patch is None else tuple(int(p) for p in patch)
+        self.seed, self.batch_size, self.samples_per_epoch = seed, batch_size, samples_per_epoch
+        self.foreground, self.num_workers = foreground, num_workers
+        self.augment: Augment = augment or Unchanged()
+        self.cache_bytes = cache_gb * 1e9 if cache else 0.0
+
+    def prepare_data(self) -> None:
+        """Make a generated set on first use."""
+        self.source.prepare()
+
+    @cached_property
+    def listing(self) -> Listing:
+        """All cases with their splits, what is wrong with them, and what else is worth knowing."""
+        return self.source.list()
+
+    def cases(self, split: str) -> list[Case]:
+        """The cases of a split, in the source's order.
+
+        Raises:
+            ValueError: If there is no such split, or the source has problems.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split '{split}' is none of {', '.join(SPLITS)}")
+        problems = self.listing.problems
+        if problems:
+            more = (
+                f" (and {len(problems) - 1} more problems; `unetzoo data check` lists them)"
+                if problems[1:]
+                else ""
+            )
+            raise ValueError(problems[0] + more)
+        return [case for case in self.listing.cases if case.split == split]
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What the training images tell."""
+        return survey_images(self._some("train"), bands=self.bands, nodata=self.nodata)
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """What a model needs to know; looks at the files once for what the config leaves open."""
+        survey = self.survey  # first, since it refuses a source with problems
+        return self._spec(survey, self.listing.cases, refuse)
+
+    def read(self, case: Case) -> Sample:
+        """A whole case, from its files."""
+        return read_case(case, self.spec)
+
+    def train_dataloader(self) -> DataLoader[Example]:
+        """Batches of patches; the sampler's ``set_epoch`` chooses which."""
+        cases = self._some("train")
+        rank, world_size = self._rank()
+        sampler = DrawSampler(
+            len(cases),
+            len(cases) if self.samples_per_epoch is None else self.samples_per_epoch,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        patches = TrainPatches(
+            cases, self._reader, patch=self.spec.tile, foreground=self.foreground, augment=self.augment
+        )
+        return self._loader(patches, batch_size=self.batch_size, sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Example]:
+        """One whole case per batch; each rank has its own."""
+        return self._whole("val")
+
+    def test_dataloader(self) -> DataLoader[Example]:
+        """One whole case per batch; each rank has its own."""
+        return self._whole("test")
+
+    def report(self, progress: Callable[[int, int], None] | None = None) -> Report:
+        """Read everything once; what is wrong, and what else is worth knowing.
+
+        Args:
+            progress: Called with the number of cases done and their total.
+        """
+        try:
+            listing = self.listing
+        except (ValueError, OSError) as error:
+            return Report([str(error)], [])
+        empty = empty_splits(listing.cases)
+        there = [c for c in listing.cases if c.mask is not None and c.image.is_file() and c.mask.is_file()]
+        try:
+            # what cannot be read is passed over here and named by check_cases
+            survey = survey_images(
+                [c for c in there if c.split == "train"],
+                bands=self.bands,
+                nodata=self.nodata,
+                on_error=lambda error: None,
+            )
+            found = check_cases(there, self._spec(survey, there, lambda error: None), progress)
+        except (ValueError, OSError) as error:
+            found = Report([str(error)], [])
+        return Report(
+            [*listing.problems, *empty.problems, *found.problems],
+            [*listing.notes, *empty.notes, *found.notes],
+        )
+
+    def check(self) -> list[str]:
+        """Every problem, one sentence each, naming the file."""
+        return self.report().problems
+
+    def describe(self) -> list[str]:
+        """What the set is, in a few lines for people."""
+        spec, cases = self.spec, self.listing.cases
+        counts = Counter(case.split for case in cases)
+        lines = [
+            f"set        {self.name}: "
+            + ", ".join(f"{counts[s]} {s}" for s in SPLITS)
+            + f", {len({case.group for case in cases})} groups",
+            f"images     {spec.ndim}D, {len(spec.bands)} bands ({', '.join(spec.bands)}), median size "
+            + " x ".join(map(str, self.survey.size)),
+            "classes    " + _classes_line(spec.classes) + ("" if self.classes else " (found in the masks)"),
+            f"normalise  {spec.normalisation.method}, patch {' x '.join(map(str, spec.tile))}",
+        ]
+        if spec.value_range is not None:
+            lines[1] += f", values {spec.value_range[0]:g} to {spec.value_range[1]:g}"
+        if spec.spacing is not None:
+            lines[1] += f", spacing {' x '.join(f'{s:.4g}' for s in spec.spacing)} {spec.unit}"
+        return lines
+
+    @cached_property
+    def _reader(self) -> CachingReader:
+        return CachingReader(self.spec, budget=self.cache_bytes / max(1, self.num_workers))
+
+    def _spec(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> DataSpec:
+        if self.ndim not in (None, survey.ndim):
+            raise ValueError(f"data.ndim={self.ndim}, but the images of {self.name} are {survey.ndim}D")
+        tile = self.patch or _default_patch(survey.size)
+        if len(tile) != survey.ndim:
+            raise ValueError(
+                f"data.patch={list(tile)} has {len(tile)} sizes, but the images are {survey.ndim}D"
+            )
+        return DataSpec(
+            ndim=survey.ndim,
+            bands=survey.bands,
+            classes=self.classes or self._discovered(survey, cases, on_error),
+            normalisation=_normalisation(self.normalise, survey),
+            tile=tile,
+            multilabel=self.multilabel,
+            ignore_index=self.ignore_index,
+            nodata=self.nodata,
+            spacing=survey.spacing,
+            unit=survey.unit,
+            value_range=survey.value_range,
+        )
+
+    def _discovered(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> tuple[ClassSpec, ...]:
+        classes = discover_classes(
+            [case.mask for case in cases if case.mask is not None],
+            survey.ndim,
+            ignore_index=self.ignore_index,
+            multilabel=self.multilabel,
+            on_error=on_error,
+        )
+        _log.info("classes found in the masks of %s: %s", self.name, _classes_line(classes))
+        if not self.multilabel and classes[-1].ids == (255,) and len(classes) > 2:
+            _log.warning("id 255 often means 'no label'; if it does here, set data.ignore_index=255")
+        return classes
+
+    def _some(self, split: str) -> list[Case]:
+        cases = self.cases(split)
+        if not cases:
+            raise ValueError(
+                f"split {split} of {self.name} is empty; name cases for it in data.splits or the manifest"
+            )
+        return cases
+
+    def _rank(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _whole(self, split: str) -> DataLoader[Example]:
+        rank, world_size = self._rank()
+        return self._loader(WholeCases(self._some(split)[rank::world_size], self._reader), batch_size=1)
+
+    def _loader(self, dataset: Dataset[Example], **options: Any) -> DataLoader[Example]:
+        return DataLoader(
+            dataset, num_workers=self.num_workers, persistent_workers=self.num_workers > 0, **options
+        )
+
+
+def _normalisation(config: Mapping[str, Any], survey: Survey) -> Normalisation:
+    """From the config; ``fixed`` takes the numbers that are not given from the training images."""
+    known = {field.name for field in fields(Normalisation)}
+    unknown = sorted(set(config) - known)
+    if unknown:
+        raise ValueError(
+            f"data.normalise has the unknown key '{unknown[0]}'; known are {', '.join(sorted(known))}"
+        )
+    values = dict(config)
+    if values.get("method") == "fixed":
+        values = {**values, "mean": values.get("mean") or survey.mean, "std": values.get("std") or survey.std}
+    numbers = {key: tuple(values.pop(key)) for key in ("mean", "std") if key in values}
+    return Normalisation(**values, **numbers)
+
+
+def _default_patch(size: Sequence[int]) -> tuple[int, ...]:
+    """The median image rounded up to what five halvings (2D) or four (3D) divide, within limits."""
+    step, most = (32, 256) if len(size) == 2 else (16, 64)
+    return tuple(min(most, -(-n // step) * step) for n in size)
+
+
+def _classes_line(classes: Sequence[ClassSpec]) -> str:
+    """``background (0), nucleus (255)``."""
+    return ", ".join(f"{c.name} ({short(c.ids)})" for c in classes)

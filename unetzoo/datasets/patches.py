@@ -1,0 +1,80 @@
+"""Torch datasets over cases: patches for training, whole cases for validation."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..inference.tiling import pad_to
+from .augment import Augment
+from .case import Case
+from .reader import CachingReader
+from .sampling import Draw, choose_window
+
+
+class Example(TypedDict):
+    """What a loader collates."""
+
+    image: Tensor
+    """(C, *size) float32."""
+    mask: Tensor
+    """(*size) int64, or (K, *size) if multilabel."""
+    case: str
+
+
+class TrainPatches(Dataset[Example]):
+    """One augmented patch per draw, a pure function of (case, seed).
+
+    Args:
+        patch: Size; cases that are smaller are mirrored up to it, image and mask alike.
+        foreground: Fraction of the patches that are centred on a foreground pixel.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        reader: CachingReader,
+        *,
+        patch: Sequence[int],
+        foreground: float,
+        augment: Augment,
+    ) -> None:
+        self.cases, self.reader, self.augment = list(cases), reader, augment
+        self.patch, self.foreground = tuple(patch), foreground
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, draw: Draw) -> Example:
+        index, seed = draw
+        case = self.cases[index]
+        x, mask = (pad_to(array, self.patch)[0] for array in self.reader(case))
+        window = choose_window(
+            mask,
+            self.patch,
+            np.random.default_rng(seed),
+            foreground=self.foreground,
+            multilabel=self.reader.spec.multilabel,
+        )
+        return _example(*self.augment(x[..., *window], mask[..., *window], seed), case)
+
+
+class WholeCases(Dataset[Example]):
+    """Cases as they are, one after the other."""
+
+    def __init__(self, cases: Sequence[Case], reader: CachingReader) -> None:
+        self.cases, self.reader = list(cases), reader
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, index: int) -> Example:
+        return _example(*self.reader(self.cases[index]), self.cases[index])
+
+
+def _example(x: np.ndarray, mask: np.ndarray, case: Case) -> Example:
+    # torch.tensor copies, so that nothing downstream can write into the cache
+    return {"image": torch.tensor(x), "mask": torch.tensor(mask, dtype=torch.int64), "case": case.name}

@@ -1,0 +1,103 @@
+"""From the paths of a data config to the list of cases with their splits."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .case import Case, Listing
+from .folder import read_folder
+from .manifest import read_manifest
+from .splits import apply_splits, complete_splits, read_splits, regroup, torn_groups
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the cases of a set come from; the arguments are those of ``SegmentationData``."""
+
+    name: str
+    root: Path | None
+    images: str | Path | None
+    masks: str | Path | None
+    manifest: str | Path | None
+    splits: str | Path | None
+    group: str | None
+    val_fraction: float
+    test_fraction: float
+    split_seed: int
+    generate: Callable[[Path], None] | None
+
+    def prepare(self) -> None:
+        """Make a generated set on first use; other sets must be there."""
+        if self.root is None:
+            return
+        if self.generate is not None:
+            if self.manifest is None or not self._path(self.manifest).is_file():
+                _make(self.root, self.generate)
+        elif not self.root.is_dir():
+            raise FileNotFoundError(
+                f"data.root={self.root}: no such folder; data/{self.name}/README.md says where to get the "
+                "set, set paths.data to the folder that holds the sets, or data.root to this one"
+            )
+
+    def list(self) -> Listing:
+        """All cases with their splits, why some cannot be used, and what else is worth knowing.
+
+        Raises:
+            FileNotFoundError: If a folder or table is missing.
+            ValueError: If a table is broken, or no split can be made.
+        """
+        self.prepare()
+        if self.manifest is not None and (self.images is not None or self.masks is not None):
+            raise ValueError("data.manifest and data.images or data.masks are both set; choose one way")
+        wanted = None if self.splits is None else read_splits(self._path(self.splits))
+        if self.manifest is not None:
+            found = read_manifest(self._path(self.manifest))
+        elif self.images is not None and self.masks is not None:
+            found = read_folder(self._path(self.images), self._path(self.masks), wanted)
+        else:
+            raise ValueError("data.images and data.masks, or data.manifest, must say where the data is")
+        if self.splits is not None and wanted is not None:
+            found = apply_splits(found, wanted, self._path(self.splits))
+        if not found.cases and not found.problems:
+            raise ValueError(f"{self._path(self.manifest or self.images or '')}: lists no image")
+        cases = regroup(found.cases, self.group) if self.group is not None else found.cases
+        cases = complete_splits(
+            cases, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.split_seed
+        )
+        return Listing(cases, [*found.problems, *_same_names(cases), *torn_groups(cases)], found.notes)
+
+    def _path(self, path: str | Path) -> Path:
+        return Path(path) if self.root is None else self.root / path
+
+
+def _same_names(cases: list[Case]) -> list[str]:
+    counts = Counter(case.name for case in cases)
+    return [
+        f"{' and '.join(str(c.image) for c in cases if c.name == name)}: are both called '{name}'; "
+        "rename one, or give the manifest a column 'name'"
+        for name, count in counts.items()
+        if count > 1
+    ]
+
+
+def _make(root: Path, generate: Callable[[Path], None]) -> None:
+    """Make a set beside its place and move it there whole, so that nobody ever sees half of it."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    _log.info("making the synthetic set %s", root)
+    try:
+        generate(temporary)
+        temporary.chmod(0o755)  # mkdtemp's folders are private
+        os.replace(temporary, root)
+    except OSError:
+        if not (root.is_dir() and any(root.iterdir())):  # else another process was faster
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
