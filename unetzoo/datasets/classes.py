@@ -66,7 +66,7 @@ def classes_of_bands(count: int) -> tuple[ClassSpec, ...]:
 def encode(
     raw: np.ndarray, ndim: int, classes: Sequence[ClassSpec], *, ignore_index: int | None, multilabel: bool
 ) -> np.ndarray:
-    """Class indices (*size) uint8 from raw ids, or 0 and 1 per class (K, *size); IGNORE where there is no label.
+    """Class indices (*size) uint8 from raw ids, or 0 and 1 per class (K, *size); IGNORE where no label is.
 
     A multilabel mask is either one band per class, anything but 0 being the class, or one label map whose ids
     may stand for several classes at once (0 for none).

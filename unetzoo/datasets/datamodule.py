@@ -313,7 +313,7 @@ def _normalisation(config: Mapping[str, Any], survey: Survey) -> Normalisation:
     values = dict(config)
     if values.get("method") == "fixed":
         values = {**values, "mean": values.get("mean") or survey.mean, "std": values.get("std") or survey.std}
-    numbers = {key: tuple(values.pop(key)) for key in ("mean", "std") if key in values}
+    numbers: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("mean", "std") if key in values}
     return Normalisation(**values, **numbers)
 
 

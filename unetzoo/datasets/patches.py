@@ -1,7 +1,7 @@
 """Torch datasets over cases: patches for training, whole cases for validation."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -59,7 +59,8 @@ class TrainPatches(Dataset[Example]):
             foreground=self.foreground,
             multilabel=self.reader.spec.multilabel,
         )
-        return _example(*self.augment(x[..., *window], mask[..., *window], seed), case)
+        at: tuple[Any, ...] = (..., *window)
+        return _example(*self.augment(x[at], mask[at], seed), case)
 
 
 class WholeCases(Dataset[Example]):

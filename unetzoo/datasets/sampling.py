@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -69,7 +70,8 @@ def choose_window(
             return _around(pixel, size, patch)
     start = [int(rng.integers(0, s - p + 1)) for s, p in zip(size, patch, strict=True)]
     window = tuple(slice(a, a + p) for a, p in zip(start, patch, strict=True))
-    if (mask[..., *window] == IGNORE).all():
+    at: tuple[Any, ...] = (..., *window)
+    if (mask[at] == IGNORE).all():
         known = np.flatnonzero((mask != IGNORE).any(axis=0) if multilabel else mask != IGNORE)
         if len(known):
             return _around(int(known[rng.integers(len(known))]), size, patch)

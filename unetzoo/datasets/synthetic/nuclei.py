@@ -9,7 +9,7 @@ from .manifest import items
 
 
 def make_nuclei(root: Path, *, count: int = 60, size: int = 160, seed: int = 0) -> None:
-    """Write `count` grey 8-bit PNG pictures of `size` x `size` px and their masks (0 background, 255 nucleus).
+    """Write `count` grey PNG pictures of `size` x `size` px and their masks (0 background, 255 nucleus).
 
     No one threshold fits: the light falls off across the picture, dim nuclei are darker than the haze around
     bright ones, and debris and streaks are bright without being nuclei. Touching nuclei keep a one-pixel gap
@@ -47,7 +47,7 @@ def draw(style: np.random.Generator, rng: np.random.Generator, size: int) -> tup
 
 
 def _nuclei(rng: np.random.Generator, size: int, count: int, radius: float) -> np.ndarray:
-    """Label image (size, size) of wobbly ellipses; later ones yield to earlier ones and keep a gap of 1 px."""
+    """Labels (size, size) of wobbly ellipses; later ones yield to earlier ones and keep a gap of 1 px."""
     labels = np.zeros((size, size), np.int32)
     centres: list[tuple[float, float]] = []
     for label in range(1, count + 1):

@@ -1,6 +1,8 @@
 """MRI-like volumes: an organ with small lesions, anisotropic voxels, oblique and flipped scanner axes."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -15,13 +17,13 @@ SPACING = (1.0, 1.0, 2.5)  # mm along the array axes
 def make_volumes(
     root: Path, *, count: int = 20, shape: tuple[int, int, int] = (48, 44, 20), seed: int = 0
 ) -> None:
-    """Write `count` float32 NIfTI volumes of about `shape` voxels (1 x 1 x 2.5 mm) and masks (ids of CLASSES).
+    """Write `count` NIfTI volumes of about `shape` voxels (1 x 1 x 2.5 mm) and masks (ids of CLASSES).
 
     Every scan has its own intensity scale (factors of a thousand apart, as in real MRI) and bias field; other
     blobs are as bright as the organ, and lesions overlap the noise of the organ. Affines are oblique, and
     every other one is left-handed. Two scans share a patient; the patient is the group.
     """
-    import nibabel
+    nibabel: Any = import_module("nibabel")  # ships no types
 
     for i, item in enumerate(
         items(
