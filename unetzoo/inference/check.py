@@ -41,7 +41,7 @@ def check_image(image: Image, data: DataSpec, name: str) -> None:
         raise ValueError(
             f"{name}: values reach {peak:g} ({image.data.dtype}) where those of the training images reached "
             f"{trained:g}, more than {_TIMES} times apart, and the model's normalisation "
-            f"'{data.normalisation.method}' is not adapted to the image; bring it to the training images' scale"
+            f"'{data.normalisation.method}' is not adapted to the image; bring it to their scale"
         )
 
 

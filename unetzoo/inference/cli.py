@@ -18,9 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 fine, 2 user error (one sentence on standard error), 4 some inputs failed."""
     arguments = _parser().parse_args(argv)
     try:
-        predictor = Predictor.from_onnx(
-            arguments.model, threads=arguments.threads, providers=[_PROVIDERS[arguments.device]]
-        )
+        predictor = _load(arguments.model, arguments.device, arguments.threads)
         if arguments.describe:
             print(describe(predictor.contract))
             return OK
@@ -46,6 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return PARTLY_DONE if done else USER_ERROR
 
 
+def _load(model: Path, device: str, threads: int | None) -> Predictor:
+    if device == "openvino":
+        return Predictor.from_openvino(model, threads=threads)
+    return Predictor.from_onnx(model, threads=threads, providers=[_PROVIDERS[device]])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="unetzoo-infer",
@@ -68,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch-size", type=_positive, default=4, metavar="N", help="tiles at a time, default 4"
     )
-    parser.add_argument("--device", choices=_PROVIDERS, default="cpu", help="what computes, default cpu")
+    parser.add_argument(
+        "--device", choices=(*_PROVIDERS, "openvino"), default="cpu", help="what computes, default cpu"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     return parser
 

@@ -22,6 +22,11 @@ def existing(path: str | Path) -> Path:
     return path
 
 
+def first_line(error: Exception) -> str:
+    """What a library says of an error, without what it adds below."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
     """Turn whatever a format library raises on a damaged or foreign file into one FileError."""
@@ -30,9 +35,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except (FileError, ImportError, MemoryError):
         raise
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FileError(
-            f"{path}: cannot be read as {kind}, it is damaged or of another format ({reason})"
+            f"{path}: cannot be read as {kind}, it is damaged or of another format ({first_line(error)})"
         ) from error
 
 

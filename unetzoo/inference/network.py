@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .contract import METADATA_KEY, Contract
-from .files import FileError, existing
+from .files import FileError, existing, first_line
 
 
 class OnnxNetwork:
@@ -38,10 +38,11 @@ class OnnxNetwork:
         try:
             self.session = onnxruntime.InferenceSession(str(self.path), options, providers=wanted)
         except Exception as error:  # onnxruntime raises a class of its own for every kind of damage
-            raise FileError(f"{self.path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
+            raise FileError(f"{self.path}: ONNX Runtime cannot load it ({first_line(error)})") from error
         # a provider whose libraries do not load is left out by ONNX Runtime with nothing but a log line
         _require(wanted, self.session.get_providers())
-        self.contract = self._contract()
+        text = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self.contract = read_contract(text, self.session.get_inputs()[0].shape, self.path)
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 
@@ -53,29 +54,31 @@ class OnnxNetwork:
             ]
         except Exception as error:
             raise FileError(
-                f"{self.path}: the network failed on an input of {batch.shape} ({_first_line(error)})"
+                f"{self.path}: the network failed on an input of {batch.shape} ({first_line(error)})"
             ) from error
         return np.asarray(logits, np.float32)
 
-    def _contract(self) -> Contract:
-        text = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise FileError(
-                f"{self.path}: was not exported by unetzoo, it carries no contract; use 'unetzoo export'"
-            )
-        try:
-            contract = Contract.from_json(text)
-        except ValueError as error:
-            raise FileError(f"{self.path}: {error}") from error
-        takes = self.session.get_inputs()[0].shape  # names or None where the size is free
-        promised = [None, len(contract.data.bands), *contract.data.tile]
-        if len(takes) != len(promised) or any(
-            isinstance(t, int) and p is not None and t != p for t, p in zip(takes, promised, strict=True)
-        ):
-            raise FileError(
-                f"{self.path}: the network takes {takes} but its contract says {promised}; export it again"
-            )
-        return contract
+
+def read_contract(text: str | None, takes: Sequence[object], path: Path) -> Contract:
+    """The contract from an ONNX file's metadata, if it agrees with the network beside it.
+
+    Args:
+        text: What the metadata holds under ``METADATA_KEY``.
+        takes: The network's input shape; whatever is no number is free.
+    """
+    if text is None:
+        raise FileError(f"{path}: was not exported by unetzoo, it carries no contract; use 'unetzoo export'")
+    try:
+        contract = Contract.from_json(text)
+    except ValueError as error:
+        raise FileError(f"{path}: {error}") from error
+    promised = (len(contract.data.bands), *contract.data.tile)
+    fixed = [(t, p) for t, p in zip(takes[1:], promised, strict=False) if isinstance(t, int)]
+    if len(takes) != 1 + len(promised) or any(t != p for t, p in fixed):
+        raise FileError(
+            f"{path}: the network takes {list(takes)[1:]} but its contract says {list(promised)}; export it again"
+        )
+    return contract
 
 
 def _require(wanted: Sequence[str], there: Sequence[str]) -> None:
@@ -85,10 +88,6 @@ def _require(wanted: Sequence[str], there: Sequence[str]) -> None:
             f"ONNX Runtime does not offer {', '.join(missing)} here, only {', '.join(there)}; "
             "install the package that has it (onnxruntime-gpu for CUDA) with its libraries"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _onnxruntime() -> Any:

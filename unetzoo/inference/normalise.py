@@ -26,27 +26,29 @@ def normalise(image: Image, how: Normalisation) -> np.ndarray:
         return x
     everywhere = bool(image.valid.all())
     for c, band in enumerate(image.data):
-        # float64, so that integers do not overflow and means of large images stay exact
-        values = (band.ravel() if everywhere else band[image.valid]).astype(np.float64)
-        shift, scale = _shift_and_scale(values, c, how)
-        scaled = np.zeros(values.shape) if scale == 0 else (values - shift) / scale
+        shift, scale = _shift_and_scale(band.ravel() if everywhere else band[image.valid], c, how)
+        if scale == 0:
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):  # no-data pixels may hold anything
+            # in double precision where the values are large, without a copy of the band in it
+            np.subtract(band, shift, out=x[c], dtype=np.float64, casting="same_kind")
+            x[c] /= scale
         if how.method == "percentile":
-            scaled = scaled.clip(0, 1)
-        x[c][image.valid] = scaled
+            x[c].clip(0, 1, out=x[c])
+        x[c][~image.valid] = 0
     return x
 
 
 def _shift_and_scale(values: np.ndarray, c: int, how: Normalisation) -> tuple[float, float]:
-    """What is subtracted from the values of band ``c``, and by what they are divided then."""
+    """What is subtracted from band ``c``, and by what it is divided then; 0 if it has no contrast."""
     if how.method == "imagenet":
         return IMAGENET_MEAN[c], IMAGENET_STD[c]
     if how.method == "fixed":
         return how.mean[c], how.std[c]
-    if how.method == "zscore":
-        # the standard deviation of a constant band is a rounding error
-        return float(values.mean()), float(values.std()) if values.min() < values.max() else 0.0
-    if how.method == "minmax":
-        low, high = float(values.min()), float(values.max())
-    else:
-        low, high = (float(p) for p in np.percentile(values, (how.low, how.high)))
+    low, high = float(values.min()), float(values.max())
+    if how.method == "zscore" and low < high:  # the standard deviation of equal values is a rounding error
+        return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+    if how.method == "percentile":
+        floats = values.astype(np.promote_types(values.dtype, np.float32))
+        low, high = (float(p) for p in np.percentile(floats, (how.low, how.high)))
     return low, high - low

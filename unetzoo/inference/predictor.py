@@ -13,6 +13,7 @@ from .image import output_suffix, read_image, stem, write_labels, write_probabil
 from .jobs import make_folder, plan
 from .network import OnnxNetwork
 from .normalise import normalise
+from .openvino_network import OpenVinoNetwork
 from .progress import Bar
 from .tiling import Network, predict_tiled
 
@@ -52,6 +53,12 @@ class Predictor:
     ) -> Self:
         """The predictor that an ONNX file exported by unetzoo describes; see ``OnnxNetwork``."""
         network = OnnxNetwork(path, threads=threads, providers=providers)
+        return cls(network, network.contract)
+
+    @classmethod
+    def from_openvino(cls, path: str | Path, *, threads: int | None = None) -> Self:
+        """The same predictor computed by OpenVINO; see ``OpenVinoNetwork``."""
+        network = OpenVinoNetwork(path, threads=threads)
         return cls(network, network.contract)
 
     def check(self, image: Image, name: str) -> None:
