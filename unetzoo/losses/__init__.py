@@ -1,0 +1,20 @@
+"""Losses on logits: value 255 in a target takes no part, one idea per file."""
+
+from unetzoo.losses.base import SegmentationLoss
+from unetzoo.losses.compound import Compound
+from unetzoo.losses.cross_entropy import CrossEntropy
+from unetzoo.losses.deep_supervision import deep_supervision_loss, deep_supervision_weights
+from unetzoo.losses.dice import Dice
+from unetzoo.losses.focal import Focal
+from unetzoo.losses.tversky import Tversky
+
+__all__ = [
+    "Compound",
+    "CrossEntropy",
+    "Dice",
+    "Focal",
+    "SegmentationLoss",
+    "Tversky",
+    "deep_supervision_loss",
+    "deep_supervision_weights",
+]

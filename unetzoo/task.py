@@ -1,0 +1,192 @@
+"""SegmentationTask: one network, one loss, one data specification, as Lightning trains them."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from unetzoo.inference.contract import IGNORE, DataSpec
+from unetzoo.inference.tiling import predict_tiled
+from unetzoo.losses import deep_supervision_loss, deep_supervision_weights
+from unetzoo.metrics import count, foreground, mean, overlap
+from unetzoo.unet import UNet
+
+__all__ = ["SegmentationTask", "case_dice"]
+
+Batch = dict[str, Any]
+
+
+class SegmentationTask(LightningModule):
+    """Trains on patches, validates on whole cases with the tiling that prediction uses.
+
+    Logs ``train/loss``, ``lr``, and after each epoch ``val/loss`` and ``val/dice``: means over cases of the
+    loss on the whole case and of the mean Dice over foreground classes. A class that neither the case nor its
+    prediction has leaves the case's mean, a case without any leaves the metric. Under DDP both are the
+    numbers one process would get, whatever the number of processes.
+
+    Args:
+        model: The network.
+        loss: Scalar from logits and target, ignoring 255.
+        optimizer: Makes the optimizer from parameter groups. Norms, biases and other vectors get no weight
+            decay.
+        data: What the images and classes are.
+        scheduler: Makes the schedule from the optimizer and ``total_steps``, stepped once per optimizer step;
+            ``None`` keeps the learning rate.
+        deep_supervision_weights: One per head, main one first; ``None`` halves from head to head.
+        channels_last: Memory layout of a 2D network; ``None`` is on for encoders that were measured faster
+            with it.
+        overlap: Of validation tiles, as a fraction of the tile.
+        tile_batch: Validation tiles per forward pass.
+    """
+
+    # with fewer validation cases than processes some have none, and that is fine
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        model: UNet,
+        loss: nn.Module,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        *,
+        data: DataSpec,
+        scheduler: Callable[..., LRScheduler] | None = None,
+        deep_supervision_weights: Sequence[float] | None = None,
+        channels_last: bool | None = None,
+        overlap: float = 0.25,
+        tile_batch: int = 4,
+    ) -> None:
+        super().__init__()
+        if channels_last and model.ndim != 2:
+            raise ValueError("channels_last=true is for 2D networks; leave it null")
+        self.model, self.loss, self.data = model, loss, data
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.deep_supervision_weights = deep_supervision_weights
+        self.overlap, self.tile_batch = overlap, tile_batch
+        fast = model.ndim == 2 and model.encoder.channels_last
+        self.layout = torch.channels_last if (fast if channels_last is None else channels_last) else None
+        if self.layout is not None:
+            self.model.to(memory_format=self.layout)
+        self.cases: list[tuple[float, float]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch of patches, over all heads if the model is deeply supervised."""
+        image, target = batch["image"], batch["mask"]
+        if self.layout is not None:
+            image = image.contiguous(memory_format=self.layout)
+        outputs = self.model.forward_deep(image) if self.model.deep_supervision else [self.model(image)]
+        weights = deep_supervision_weights(len(outputs), self.deep_supervision_weights)
+        loss = deep_supervision_loss(self.loss, outputs, target, weights)
+        if not torch.isfinite(loss):
+            names = ", ".join(dict.fromkeys(batch["case"]))
+            raise ValueError(
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1} on a batch of {names}, and "
+                "nothing was saved over the last good checkpoint; lower optimizer.lr, set "
+                "trainer.gradient_clip_val or look at these cases"
+            )
+        self.log(
+            "train/loss",
+            loss,
+            on_step=True,
+            on_epoch=True,
+            prog_bar=True,
+            sync_dist=True,
+            batch_size=len(image),
+        )
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
+        return loss
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Keep a whole validation case where it is: only its tiles go to the device."""
+        if self.trainer.training:
+            moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+            return moved
+        return batch
+
+    def on_validation_epoch_start(self) -> None:
+        """Make the processes agree on running statistics, then let them validate at their own pace."""
+        self.cases = []
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                dist.broadcast(buffer, 0)
+            self._sync_buffers_in_forward(False)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """One whole case of any size; one without a single label has no say."""
+        image, target = batch["image"][0], batch["mask"][:1]
+        if not bool((target != IGNORE).any()):
+            return
+        logits = predict_tiled(
+            self.tiles,
+            image.numpy(),
+            tile=self.data.tile,
+            overlap=self.overlap,
+            batch_size=self.tile_batch,
+        )
+        loss = self.loss(torch.from_numpy(logits)[None].to(self.device), target.to(self.device)).item()
+        self.cases.append((loss, case_dice(logits, target[0].numpy(), self.data)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Means over the cases of all processes."""
+        cases = self.cases
+        if self.trainer.world_size > 1:
+            self._sync_buffers_in_forward(True)
+            parts: list[list[tuple[float, float]]] = [[] for _ in range(self.trainer.world_size)]
+            dist.all_gather_object(parts, cases)
+            cases = [case for part in parts for case in part]
+        # fsum rounds once, so the order in which processes hold the cases cannot show
+        dice = [c[1] for c in cases if not math.isnan(c[1])]
+        for name, values in (("val/loss", [c[0] for c in cases]), ("val/dice", dice)):
+            self.log(name, math.fsum(values) / len(values) if values else math.nan, prog_bar=True)
+
+    def tiles(self, x: np.ndarray) -> np.ndarray:
+        """(B, C, *tile) to logits (B, K, *tile) on the task's device."""
+        image = torch.from_numpy(x).to(self.device)
+        if self.layout is not None:
+            image = image.contiguous(memory_format=self.layout)
+        logits: np.ndarray = self.model(image).float().cpu().numpy()
+        return logits
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Optimizer and schedule from the config's partials."""
+        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
+        plain = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
+        optimizer = self.make_optimizer([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
+        if self.make_scheduler is None:
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise ValueError("a schedule needs an end; set trainer.max_epochs or trainer.max_steps")
+        schedule = self.make_scheduler(optimizer, total_steps=int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _sync_buffers_in_forward(self, on: bool) -> None:
+        # DDP broadcasts buffers in every forward, which would wait forever for a process with fewer cases
+        wrapper = self.trainer.strategy.model
+        if isinstance(wrapper, nn.parallel.DistributedDataParallel):
+            wrapper.require_forward_param_sync = on
+
+
+def case_dice(logits: np.ndarray, reference: np.ndarray, data: DataSpec) -> float:
+    """Mean Dice over the foreground classes of one case, NaN if neither it nor its prediction has any.
+
+    Args:
+        logits: (K, *size), or (1, *size) of a binary head.
+        reference: Class indices (*size), or 0 and 1 as (K, *size) if multilabel; 255 takes no part.
+        data: Says what the classes are and whether they overlap.
+    """
+    binary = not data.multilabel and len(logits) == 1
+    if data.multilabel:
+        prediction = (logits > 0).astype(np.uint8)
+    else:
+        prediction = (logits[0] > 0).astype(np.uint8) if binary else logits.argmax(0)
+    counts = count(prediction, reference, len(data.classes), multilabel=data.multilabel)
+    classes = foreground(data, activation="sigmoid" if binary else "softmax")
+    return mean(overlap(counts).dice[list(classes)])

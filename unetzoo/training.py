@@ -1,0 +1,278 @@
+"""From a composed config to a trained network in a run's folder."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import json
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import DictConfig, OmegaConf
+
+from unetzoo.callbacks import EpochTable, SeedEachStep
+from unetzoo.checkpoints import AtomicCheckpointIO, RunCheckpoint, atomic
+from unetzoo.inference.contract import DataSpec
+from unetzoo.resume import Start, start_of
+from unetzoo.task import SegmentationTask
+from unetzoo.unet import UNet
+
+__all__ = ["train"]
+
+
+def train(cfg: DictConfig) -> Path:
+    """Train what the config says, or go on where the same command was stopped.
+
+    Writes ``config.yaml``, ``checkpoints/{best,last}.ckpt``, ``metrics.csv`` and the loggers' files into
+    ``cfg.run_dir``. A run that was killed continues after its last whole epoch and ends with the weights it
+    would have had; a finished one is left alone.
+
+    Args:
+        cfg: The composed ``train.yaml``: data, model, loss, task, optimizer, scheduler, trainer, callbacks,
+            logger, seed and run_dir. ``model.in_channels`` and ``model.num_classes`` are filled from the data
+            where null.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        ValueError: If parts do not go together, data is broken, the folder belongs to another config, or the
+            loss is no longer a number.
+        KeyboardInterrupt: After Ctrl-C; the run can be continued.
+    """
+    run_dir = Path(cfg.run_dir)
+    with _quiet():
+        seed_everything(cfg.seed, workers=True, verbose=False)
+        data: Any = _build(cfg, "data")
+        spec: DataSpec = data.spec
+        cfg = _filled(cfg, spec)
+        start = start_of(run_dir, cfg)
+        if start.finished:
+            _say(f"{run_dir}: finished, {start.epochs} epochs; choose another run_id=... to train again")
+            return run_dir
+        _check(data, start)
+        # whatever the data drew, the weights start the same
+        seed_everything(cfg.seed, workers=True, verbose=False)
+        model: UNet = _build(cfg, "model")
+        _match(model, spec)
+        config = OmegaConf.to_yaml(cfg, resolve=True)
+        task = SegmentationTask(
+            model,
+            _build(cfg, "loss"),
+            _build(cfg, "optimizer"),
+            scheduler=_build(cfg, "scheduler"),
+            data=spec,
+            **cfg.get("task", {}),
+        )
+        trainer = _trainer(cfg, run_dir, config, spec, start)
+        _save_config(run_dir, config)
+        _introduce(run_dir, model, data, start, trainer)
+        _fit(trainer, task, _RunData(data, start.epochs), start, run_dir)
+        best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint))
+        _say(f"{best.best}: val/dice {best.best_value:.4f} after epoch {best.best_epoch + 1}")
+    return run_dir
+
+
+class _RunData(LightningDataModule):
+    """The run's data, with a sampler that knows the first epoch.
+
+    Lightning tells the sampler its epoch only after the workers have fetched their first batches, so a
+    resumed run would begin with some of epoch 0.
+    """
+
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(self, data: Any, epoch: int) -> None:
+        super().__init__()
+        self.data, self.epoch = data, epoch
+
+    def setup(self, stage: str) -> None:
+        self.data.trainer = self.trainer
+        self.data.setup(stage)
+
+    def train_dataloader(self) -> Any:
+        loader = self.data.train_dataloader()
+        loader.sampler.set_epoch(self.epoch)
+        return loader
+
+    def val_dataloader(self) -> Any:
+        return self.data.val_dataloader()
+
+
+def _build(cfg: DictConfig, key: str, **values: Any) -> Any:
+    """Instantiate one group, its errors as one sentence."""
+    if not (group := cfg.get(key)):
+        return None
+    try:
+        return instantiate(group, **values)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, (ValueError, FileNotFoundError, ImportError, OSError)):
+            raise cause from None
+        text = str(cause or error).strip().splitlines()[0]
+        raise ValueError(f"{key}: {text}") from error
+
+
+def _filled(cfg: DictConfig, spec: DataSpec) -> DictConfig:
+    """The config with the model's channels and classes taken from the data."""
+    cfg = cfg.copy()
+    for key, value, names in (
+        ("in_channels", len(spec.bands), spec.bands),
+        ("num_classes", len(spec.classes), [c.name for c in spec.classes]),
+    ):
+        given = cfg.model.get(key)
+        if given is not None and given != value:
+            raise ValueError(
+                f"model.{key}={given} but the data has {value} ({', '.join(names)}); leave model.{key} null"
+            )
+        OmegaConf.update(cfg, f"model.{key}", value, force_add=True)
+    return cfg
+
+
+def _check(data: Any, start: Start) -> None:
+    """Refuse broken or missing data before the first epoch."""
+    for split in ("train", "val"):
+        if not data.cases(split):
+            raise ValueError(
+                f"the {split} split has no cases; see data.{split}_fraction, the manifest or the splits file"
+            )
+    if start.checkpoint is None:
+        _check_files(data)
+
+
+@rank_zero_only
+def _check_files(data: Any) -> None:
+    if problems := data.check():
+        more = f" (and {len(problems) - 1} more, see unetzoo data check)" if len(problems) > 1 else ""
+        raise ValueError(problems[0] + more)
+
+
+def _match(model: UNet, spec: DataSpec) -> None:
+    """Refuse a network that cannot learn from such data."""
+    if model.ndim != spec.ndim:
+        raise ValueError(
+            f"the model is {model.ndim}D but the data is {spec.ndim}D; choose another model or encoder"
+        )
+    outputs = model.heads[0].outputs
+    if spec.multilabel and model.activation != "sigmoid":
+        raise ValueError(
+            "the data has one mask per class (data.multilabel=true); choose model/head=multilabel"
+        )
+    if not spec.multilabel and model.activation == "sigmoid" and outputs != 1:
+        raise ValueError(
+            "the data has one class per pixel; choose model/head=multiclass, or binary for two classes"
+        )
+    if outputs not in (1, len(spec.classes)):
+        raise ValueError(f"the head has {outputs} outputs for {len(spec.classes)} classes")
+
+
+def _trainer(cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start) -> Trainer:
+    bar = sys.stderr.isatty()
+    defaults = {"enable_progress_bar": bar, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    try:
+        trainer: Trainer = _build(cfg, "trainer")(
+            **{name: value for name, value in defaults.items() if name not in cfg.trainer},
+            default_root_dir=run_dir,
+            use_distributed_sampler=False,
+            plugins=[AtomicCheckpointIO()],
+            logger=[_logger(cfg.logger, name, start) for name in cfg.get("logger") or ()],
+            callbacks=[
+                SeedEachStep(cfg.seed),
+                EpochTable(run_dir / "metrics.csv", echo=not cfg.trainer.get("enable_progress_bar", bar)),
+                *(_build(cfg.callbacks, name) for name in cfg.get("callbacks") or ()),
+                RunCheckpoint(run_dir / "checkpoints", config=config, data=json.dumps(spec.to_dict())),
+            ],
+        )
+    except (MisconfigurationException, TypeError) as error:
+        raise ValueError(f"trainer: {str(error).strip().splitlines()[0]}") from error
+    return trainer
+
+
+def _logger(loggers: DictConfig, name: str, start: Start) -> Any:
+    # what a killed run logged after its last checkpoint is going to be logged again
+    again = str(loggers[name].get("_target_")).endswith("TensorBoardLogger") and start.steps
+    return _build(loggers, name, **({"purge_step": start.steps} if again else {}))
+
+
+def _fit(trainer: Trainer, task: SegmentationTask, data: _RunData, start: Start, run_dir: Path) -> None:
+    main = threading.current_thread() is threading.main_thread()
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
+    except MisconfigurationException as error:
+        raise ValueError(f"trainer: {str(error).strip().splitlines()[0]}") from error
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            f"the GPU's memory is too small for this batch of {task.data.tile} patches; lower "
+            "data.batch_size or data.patch, or set trainer.precision=bf16-mixed"
+        ) from error
+    except SIGTERMException as error:
+        _say(f"{run_dir}: terminated; the same command continues after the last whole epoch")
+        raise SystemExit(128 + signal.SIGTERM) from error
+    except SystemExit as error:
+        # Lightning turns Ctrl-C into an exit of its own, after shutting down in order
+        _say(f"{run_dir}: interrupted; the same command continues after the last whole epoch")
+        raise KeyboardInterrupt from error
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, on_interrupt)
+
+
+@rank_zero_only
+def _save_config(run_dir: Path, config: str) -> None:
+    with atomic(run_dir / "config.yaml") as file:
+        file.write(config.encode())
+
+
+@rank_zero_only
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+@rank_zero_only
+def _introduce(run_dir: Path, model: UNet, data: Any, start: Start, trainer: Trainer) -> None:
+    if start.damaged is not None:
+        _say(f"{start.damaged}: is damaged, going on from best.ckpt instead")
+    parameters = sum(p.numel() for p in model.parameters()) / 1e6
+    cases = ", ".join(f"{len(data.cases(split))} {split}" for split in ("train", "val", "test"))
+    going_on = f"going on after epoch {start.epochs} of" if start.checkpoint else "training for"
+    where = f"{trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} x {trainer.world_size}"
+    going_on += f" {trainer.max_epochs} epochs"
+    _say(f"{run_dir}: {parameters:.2f} M parameters; {cases} cases; {where}; {going_on}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Lightning says to developers away from users."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers.*",
+            ".*have overridden `transfer_batch_to_device`.*",
+            ".*LeafSpec.*is deprecated.*",
+            ".*smaller than the logging interval.*",
+            ".*recommended to use `self.log.*sync_dist=True.*",
+        ):
+            warnings.filterwarnings("ignore", message)
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
