@@ -9,13 +9,14 @@ from torch.nn import functional as F
 from unetzoo.decoders import Decoder
 from unetzoo.encoders import Encoder
 from unetzoo.heads import FusedHead, Head
+from unetzoo.hub import HubMixin
 from unetzoo.levels import Gate, Level
 from unetzoo.skips import SkipPathway
 
 __all__ = ["UNet"]
 
 
-class UNet(nn.Module):
+class UNet(HubMixin, nn.Module):
     """A U-shaped segmentation network put together from four parts.
 
     Args:
@@ -98,6 +99,12 @@ class UNet(nn.Module):
         sides = self.skip.side_outputs(skips) or decoded[-2::-1]
         features = [decoded, *([side] for side in sides)]
         return [self.crop(head(f), x) for head, f in zip(self.heads, features, strict=False)]
+
+    def prune(self, depth: int) -> "UNet":
+        """The sub-network of a UNet++ that ends at side output X[0][depth]; see `unetzoo.pruning.prune`."""
+        from unetzoo.pruning import prune
+
+        return prune(self, depth)
 
     def pad(self, x: Tensor) -> Tensor:
         """Repeat the border at the far end of each axis up to the next multiple of ``divisor``."""

@@ -1,6 +1,6 @@
 """Several pathways one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ class Chain(SkipPathway):
     """Run pathways in order; the last one merges.
 
     Args:
-        steps: What builds each pathway from encoder and decoder rows.
+        steps: What builds each pathway from encoder and decoder rows, in order; the names are yours.
 
     Raises:
         ValueError: If there are no steps, or one before the last brings a merge of its own.
@@ -25,12 +25,12 @@ class Chain(SkipPathway):
         encoder: Sequence[Level],
         decoder: Sequence[Gate],
         *,
-        steps: Sequence[Callable[..., SkipPathway]],
+        steps: Mapping[str, Callable[..., SkipPathway]],
     ) -> None:
         if not steps:
             raise ValueError("a chain needs at least one skip pathway, got none; list them under skip.steps")
         pathways: list[SkipPathway] = []
-        for step in steps:
+        for step in steps.values():
             pathways.append(step(pathways[-1].levels if pathways else encoder, decoder))
         early = [type(p).__name__ for p in pathways[:-1] if p.merges_itself]
         if early:

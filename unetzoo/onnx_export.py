@@ -1,0 +1,162 @@
+"""Export to ONNX: a file that needs neither torch nor this library to be run, and says what it is."""
+
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from unetzoo.inference.contract import METADATA_KEY, Contract, DataSpec
+from unetzoo.inference.network import OnnxNetwork
+from unetzoo.predictor import contract_of
+from unetzoo.unet import UNet
+
+__all__ = ["OPSETS", "export", "weights_sha256"]
+
+OPSETS = (18, 19, 20)
+TOLERANCE = 1e-4
+"""Largest difference from torch, relative to the largest logit, that an exported file may show."""
+
+
+def export(
+    model: UNet,
+    path: str | Path,
+    *,
+    data: DataSpec | None = None,
+    dynamic: bool = False,
+    opset: int = 18,
+    licence: str = "",
+) -> Path:
+    """Write an ONNX file with its contract, compared with torch before it gets its name.
+
+    The batch size is always free. With ``dynamic`` the image's size is too, and the file is run at three sizes,
+    none a multiple of another's, to prove it; a network whose graph depends on the size refuses.
+
+    Args:
+        model: The trained network.
+        path: The file to write.
+        data: What the images are, if the model does not carry it.
+        dynamic: Let the file take any image size, not the tile's alone.
+        opset: ONNX operator set, 18 to 20.
+        licence: Of the weights, an SPDX name; stands in the file.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: If an argument is wrong, the network cannot be exported that way, or the file's answer differs
+            from torch's by more than 1e-4 of the largest logit. Nothing is written then.
+    """
+    path = Path(path)
+    if opset not in OPSETS:
+        raise ValueError(f"opset {opset} is not supported; choose {', '.join(map(str, OPSETS))}")
+    if dynamic and not model.encoder.dynamic_size:
+        raise ValueError(
+            f"the graph of {type(model.encoder).__name__} with attention windows depends on the image's size; export with dynamic=false"
+        )
+    model = model.eval()
+    contract = contract_of(
+        model, data or model.data, dynamic_size=dynamic, licence=licence, weights_sha256=weights_sha256(model)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid4().hex}.onnx")
+    try:
+        _write(model, temporary, contract, opset)
+        _compare(model, temporary, contract)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """SHA-256 over the names and bytes of all weights, sorted by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(model: UNet, path: Path, contract: Contract, opset: int) -> None:
+    import onnx
+
+    # the sizes of the example are neither 1 nor multiples, or the recorder takes coincidences for rules
+    example = torch.zeros(2, model.in_channels, *contract.data.tile, device=next(model.parameters()).device)
+    shapes: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
+    if contract.dynamic_size:
+        shapes |= {axis: torch.export.Dim.DYNAMIC for axis in range(2, example.dim())}
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                model,
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                dynamic_shapes=(shapes,),
+                input_names=["image"],
+                output_names=["logits"],
+                verbose=False,
+            )
+        except Exception as error:  # the exporter wraps each stage's failure in a class of its own
+            reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(
+                f"the network cannot be exported with dynamic={contract.dynamic_size} ({reason})"
+            ) from error
+    assert program is not None
+    proto = program.model_proto
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, contract.to_json()
+    onnx.save(proto, os.fspath(path))
+
+
+def _compare(model: UNet, path: Path, contract: Contract) -> None:
+    """Run the file beside torch, at the tile's size and, if it claims any size, at two more."""
+    network = OnnxNetwork(path)
+    tile = contract.data.tile
+    sizes = [tile]
+    if contract.dynamic_size:
+        sizes += [
+            tuple(t // 2 + 5 + axis for axis, t in enumerate(tile)),
+            tuple(t + 2 * axis + 1 for axis, t in enumerate(tile)),
+        ]
+    rng = np.random.default_rng(0)
+    device = next(model.parameters()).device
+    for batch, size in enumerate(sizes, start=1):
+        x = rng.standard_normal((batch, model.in_channels, *size), dtype=np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(x).to(device)).float().cpu().numpy()
+        actual = network(x)
+        if actual.shape != expected.shape:
+            raise ValueError(
+                f"the exported network answers {actual.shape} where torch answers {expected.shape}; nothing was written"
+            )
+        difference = float(np.abs(actual - expected).max() / np.abs(expected).max())
+        if not difference <= TOLERANCE:
+            raise ValueError(
+                f"the exported network differs from torch by {difference:.1e} of the largest logit at size {tuple(size)}, "
+                f"more than {TOLERANCE:.0e}; nothing was written"
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about its own internals off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,168 @@
+"""Build models by name: the config tree from Python."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatch
+from typing import Any
+
+from unetzoo.configs import ROOT
+from unetzoo.unet import UNet
+
+__all__ = [
+    "build",
+    "create_model",
+    "list_decoders",
+    "list_encoders",
+    "list_heads",
+    "list_models",
+    "list_skips",
+]
+
+
+def _listing(group: str, pattern: str) -> list[str]:
+    return sorted(p.stem for p in (ROOT / group).glob("*.yaml") if fnmatch(p.stem, pattern))
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Named models, filtered by a wildcard."""
+    return _listing("model", pattern)
+
+
+def list_encoders(pattern: str = "*") -> list[str]:
+    """Encoders of the config tree and all of timm's names, filtered by a wildcard."""
+    import timm
+
+    return sorted({*_listing("model/encoder", pattern), *timm.list_models(pattern)})
+
+
+def list_skips(pattern: str = "*") -> list[str]:
+    """Skip pathways, filtered by a wildcard."""
+    return _listing("model/skip", pattern)
+
+
+def list_decoders(pattern: str = "*") -> list[str]:
+    """Decoders, filtered by a wildcard."""
+    return _listing("model/decoder", pattern)
+
+
+def list_heads(pattern: str = "*") -> list[str]:
+    """Heads, filtered by a wildcard."""
+    return _listing("model/head", pattern)
+
+
+def create_model(
+    model: str = "unet",
+    *,
+    encoder: str | None = None,
+    skip: str | Sequence[str] | None = None,
+    decoder: str | None = None,
+    head: str | None = None,
+    in_channels: int = 3,
+    num_classes: int = 2,
+    pretrained: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    encoder_name: str | None = None,
+    encoder_weights: str | None = None,
+    classes: int | None = None,
+) -> UNet:
+    """Build a model from named parts.
+
+    Args:
+        model: A named model (`list_models`).
+        encoder: One of the config tree's encoders or any hierarchical timm backbone (`list_encoders`).
+        skip: A skip pathway (`list_skips`), or several, which are chained; only the last may merge.
+        decoder: A decoder (`list_decoders`).
+        head: multiclass | multilabel | binary (`list_heads`).
+        in_channels: Bands of the image.
+        num_classes: Classes, background included; the binary head's single logit counts as two.
+        pretrained: Download timm's weights for the encoder.
+        overrides: Any key of the model's config, ``{"encoder.channels": [16, 32, 64], "decoder.up": "linear"}``.
+        encoder_name: ``encoder``, under the name that segmentation_models.pytorch gives it.
+        encoder_weights: Likewise; anything but ``None`` means ``pretrained=True``.
+        classes: Likewise ``num_classes``; 1 means one logit, which is the binary head here.
+
+    Raises:
+        ValueError: If there is no such part or key, or parts do not go together.
+
+    >>> create_model("unet", encoder="resnet34", skip=["nested", "attention_gate"], in_channels=4, classes=3)
+    """
+    encoder = encoder or encoder_name
+    if classes is not None:
+        num_classes, head = (2, head or "binary") if classes == 1 else (classes, head)
+    choices = [f"+model={_known(model, list_models(), 'model')}"]
+    values: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
+    if encoder is not None:
+        if encoder in _listing("model/encoder", "*"):
+            choices.append(f"model/encoder={encoder}")
+        else:
+            choices.append("model/encoder=timm")
+            values["encoder.name"] = _known(encoder, list_encoders(), "encoder")
+    if pretrained or encoder_weights:
+        values["encoder.pretrained"] = True
+    if isinstance(skip, str):
+        choices.append(f"model/skip={_known(skip, list_skips(), 'skip')}")
+    if decoder is not None:
+        choices.append(f"model/decoder={_known(decoder, list_decoders(), 'decoder')}")
+    if head is not None:
+        choices.append(f"model/head={_known(head, list_heads(), 'head')}")
+    config = _compose(choices)
+    if skip is not None and not isinstance(skip, str):
+        parts = {
+            name: _compose([f"+model/skip={_known(name, list_skips(), 'skip')}"])["skip"] for name in skip
+        }
+        config["skip"] = {"_target_": "unetzoo.skips.Chain", "_partial_": True, "steps": parts}
+    for key, value in {**values, **(overrides or {})}.items():
+        _set(config, key, value)
+    return build(config)
+
+
+def build(config: Mapping[str, Any]) -> UNet:
+    """Instantiate a model's config and keep the config with the model, for `save_pretrained` and export.
+
+    Raises:
+        ValueError: If parts do not go together, in the words of the part that refuses.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else dict(config)
+    try:
+        model: UNet = instantiate(plain)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError | OSError | ImportError):
+            raise cause from None
+        raise ValueError(f"model: {str(cause or error).strip().splitlines()[0]}") from error
+    model.config = plain
+    return model
+
+
+def _compose(choices: list[str]) -> dict[str, Any]:
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    with initialize_config_module("unetzoo.configs", version_base="1.3"):
+        config = OmegaConf.to_container(compose(overrides=choices).model)
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def _known(name: str, names: Sequence[str], what: str) -> str:
+    if name not in names:
+        near = get_close_matches(name, names, 3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(names[:20])}"
+        raise ValueError(f"there is no {what} named {name!r}; {hint}")
+    return name
+
+
+def _set(config: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    node = config
+    for part in path:
+        if not isinstance(node.get(part), dict):
+            raise ValueError(
+                f"override {key!r}: the model's config has no {part!r}; its keys are {', '.join(node)}"
+            )
+        node = node[part]
+    node[last] = value
