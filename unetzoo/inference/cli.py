@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from .describe import describe
 from .predictor import Predictor
@@ -50,8 +51,14 @@ def _load(model: Path, device: str, threads: int | None) -> Predictor:
     return Predictor.from_onnx(model, threads=threads, providers=[_PROVIDERS[device]])
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, without the usage above it."""
+        self.exit(USER_ERROR, f"error: {message} (unetzoo-infer --help tells more)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="unetzoo-infer",
         description="Segment files with a model exported by unetzoo. Results keep the place of their input: "
         "CRS and transform of a GeoTIFF, affine and axes of a NIfTI volume, the size of a picture.",

@@ -76,7 +76,8 @@ def read_contract(text: str | None, takes: Sequence[object], path: Path) -> Cont
     fixed = [(t, p) for t, p in zip(takes[1:], promised, strict=False) if isinstance(t, int)]
     if len(takes) != 1 + len(promised) or any(t != p for t, p in fixed):
         raise FileError(
-            f"{path}: the network takes {list(takes)[1:]} but its contract says {list(promised)}; export it again"
+            f"{path}: the network takes {list(takes)[1:]} but its contract says {list(promised)}; "
+            "export it again"
         )
     return contract
 

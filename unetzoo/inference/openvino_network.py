@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .contract import METADATA_KEY
-from .files import FileError, existing, first_line
+from .files import FileError, existing
 from .network import read_contract
 
 
@@ -28,7 +28,8 @@ class OpenVinoNetwork:
         try:
             model = core.read_model(str(self.path))
         except RuntimeError as error:
-            raise FileError(f"{self.path}: OpenVINO cannot load it ({first_line(error)})") from error
+            # its messages are its own stack trace, which tells a user nothing
+            raise FileError(f"{self.path}: OpenVINO cannot load it, it is damaged or no ONNX file") from error
         # ONNX metadata arrives below "framework"
         known = model.has_rt_info(["framework", METADATA_KEY])
         text = model.get_rt_info(["framework", METADATA_KEY]).astype(str) if known else None
@@ -47,15 +48,13 @@ class OpenVinoNetwork:
         try:
             logits = self.compiled([np.ascontiguousarray(batch, np.float32)])[0]
         except RuntimeError as error:
-            raise FileError(
-                f"{self.path}: the network failed on an input of {batch.shape} ({first_line(error)})"
-            ) from error
+            raise FileError(f"{self.path}: the network failed on an input of {batch.shape}") from error
         return np.array(logits, np.float32)
 
 
 def _openvino() -> Any:
     try:
-        import openvino
+        import openvino  # type: ignore[import-not-found, unused-ignore]  # optional
     except ImportError as error:
         raise ImportError("this device needs OpenVINO: pip install 'unetzoo-runtime[openvino]'") from error
     return openvino

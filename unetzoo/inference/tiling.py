@@ -1,5 +1,6 @@
 """A network over an image of any size: overlapping tiles, blended without seams."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -80,9 +81,10 @@ def predict_tiled(
         if total is None:
             total = np.zeros((logits.shape[1], *size), np.float32)
         for place, values in zip(batch, logits, strict=True):
-            for axis, (where, by_start) in enumerate(zip(place, weights, strict=True)):
-                values = values * by_start[where.start].reshape(-1, *[1] * (len(tile) - 1 - axis))
-            total[(slice(None), *place)] += values
+            vectors = [by_start[where.start] for where, by_start in zip(place, weights, strict=True)]
+            total[(slice(None), *place)] += values * functools.reduce(np.multiply.outer, vectors).astype(
+                np.float32
+            )
         if progress:
             progress(first + len(batch), len(places))
     assert total is not None  # there is always at least one window
@@ -108,7 +110,7 @@ def _axis_weights(size: int, tile: int, overlap: float, blend: str) -> dict[int,
     summed = np.zeros(size)
     for start in starts:
         summed[start : start + tile] += window
-    return {start: (window / summed[start : start + tile]).astype(np.float32) for start in starts}
+    return {start: window / summed[start : start + tile] for start in starts}
 
 
 def _flipped_mean(network: Network, batch: np.ndarray, flips: bool) -> np.ndarray:
