@@ -2,8 +2,8 @@
 
     python data/demo/make_sample.py nuclei data/demo_nuclei --count 60 --seed 0
 
-Needs numpy, scipy and pillow, rasterio or nibabel. The generators live in the library's folder (an installed unetzoo
-makes the same sets on first use); they are loaded from there by path, without importing unetzoo.
+Needs numpy, scipy and pillow, rasterio or nibabel. The generators live in the library's folder (an installed
+unetzoo makes the same sets on first use); they are loaded from there by path, without importing unetzoo.
 """
 
 import argparse

@@ -1,0 +1,95 @@
+"""The layout every prepared set has: images/, masks/, splits.json, manifest.csv. Standard library only."""
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+Splits = Mapping[str, Sequence[str]]
+"""File names in images/ by train, val, test."""
+
+
+def hashed_splits(names: Iterable[str], *, val: float, test: float) -> dict[str, list[str]]:
+    """Fractions of the names by a hash, so that the choice needs no stored list and no random generator."""
+    ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    first, second = round(test * len(ranked)), round((test + val) * len(ranked))
+    return {
+        "train": sorted(ranked[second:]),
+        "val": sorted(ranked[first:second]),
+        "test": sorted(ranked[:first]),
+    }
+
+
+def write_splits(folder: Path, splits: Splits) -> None:
+    """Write splits.json."""
+    _replace(folder / "splits.json", json.dumps(splits, indent=1) + "\n")
+
+
+def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
+    """Write manifest.csv for a folder with images/, masks/ (of the same names) and splits.json.
+
+    Args:
+        group: Group of an image from its file name.
+
+    Raises:
+        FileNotFoundError: If the folder has not this layout, or a file is missing.
+    """
+    path = folder / "splits.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; is {folder} the folder of the set?")
+    splits = json.loads(path.read_text(encoding="utf-8"))
+    rows = []
+    for split in ("train", "val", "test"):
+        for name in splits.get(split, []):
+            for kind in ("images", "masks"):
+                if not (folder / kind / name).is_file():
+                    raise FileNotFoundError(f"{folder / kind / name}: no such file, though {path} lists it")
+            rows.append((f"images/{name}", f"masks/{name}", split, group(name)))
+    lines = [("image", "mask", "split", "group"), *rows]
+    target = folder / "manifest.csv"
+    temporary = target.with_name(".manifest.csv")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+    os.replace(temporary, target)
+    return target
+
+
+def run(
+    argv: Sequence[str] | None,
+    description: str,
+    group: Callable[[str], str],
+    convert: Callable[[Path, Path], None],
+) -> int:
+    """Command line of a prepare.py: ``SOURCE`` is a prepared folder, or a raw download with ``--out``.
+
+    Args:
+        convert: Called with the raw folder and the new one; writes images/, masks/ and splits.json.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="folder with images/, masks/, splits.json; or the raw one")
+    parser.add_argument("--out", type=Path, help="folder to make from the raw download")
+    arguments = parser.parse_args(argv)
+    try:
+        if not arguments.source.is_dir():
+            raise FileNotFoundError(f"{arguments.source}: no such folder")
+        if arguments.out is not None:
+            for kind in ("images", "masks"):
+                (arguments.out / kind).mkdir(parents=True, exist_ok=True)
+            convert(arguments.source, arguments.out)
+        print(f"wrote {write_manifest(arguments.out or arguments.source, group)}")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
