@@ -3,8 +3,8 @@
     python data/dsb2018_nuclei/prepare.py data/dsb2018_nuclei
     python data/dsb2018_nuclei/prepare.py stage1_train --out data/dsb2018_nuclei
 
-Raw: ``stage1_train/<id>/images/<id>.png`` and ``stage1_train/<id>/masks/*.png``, one picture per nucleus. The second
-form needs numpy and pillow.
+Raw: ``stage1_train/<id>/images/<id>.png`` and ``stage1_train/<id>/masks/*.png``, one picture per nucleus. The
+second form needs numpy and pillow.
 """
 
 import shutil
@@ -25,10 +25,8 @@ def convert(source: Path, out: Path) -> None:
         raise FileNotFoundError(f"{source}: has no folder <id>/masks; give the folder stage1_train")
     for name in names:
         shutil.copyfile(source / name / "images" / f"{name}.png", out / "images" / f"{name}.png")
-        nuclei = [
-            np.asarray(Image.open(file)) > 0 for file in sorted((source / name / "masks").glob("*.png"))
-        ]
-        mask = np.any(nuclei, axis=0)
+        nuclei = sorted((source / name / "masks").glob("*.png"))
+        mask = np.any([np.asarray(Image.open(file)) > 0 for file in nuclei], axis=0)
         Image.fromarray(mask.astype(np.uint8) * 255).save(out / "masks" / f"{name}.png")
     write_splits(out, hashed_splits((f"{name}.png" for name in names), val=0.1, test=0.2))
 

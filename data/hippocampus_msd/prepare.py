@@ -1,9 +1,9 @@
-"""Medical Segmentation Decathlon, task 4: make manifest.csv, and before that the layout from the raw download.
+"""Medical Segmentation Decathlon, task 4: make manifest.csv, and before that the layout from the raw files.
 
     python data/hippocampus_msd/prepare.py data/hippocampus_msd
     python data/hippocampus_msd/prepare.py Task04_Hippocampus --out data/hippocampus_msd
 
-Raw: ``imagesTr/hippocampus_001.nii.gz`` and ``labelsTr`` of the same names, beside files ``._*`` that macOS left.
+Raw: ``imagesTr/hippocampus_001.nii.gz`` and ``labelsTr`` of the same names, beside ``._*`` left by macOS.
 """
 
 import shutil

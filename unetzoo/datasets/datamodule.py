@@ -231,7 +231,7 @@ class SegmentationData(LightningDataModule):
             f"set        {self.name}: "
             + ", ".join(f"{counts[s]} {s}" for s in SPLITS)
             + f", {len({case.group for case in cases})} groups",
-            f"images     {spec.ndim}D, {len(spec.bands)} bands ({', '.join(spec.bands)}), median size "
+            f"images     {spec.ndim}D, {len(spec.bands)} band(s) ({', '.join(spec.bands)}), median size "
             + " x ".join(map(str, self.survey.size)),
             "classes    " + _classes_line(spec.classes) + ("" if self.classes else " (found in the masks)"),
             f"normalise  {spec.normalisation.method}, patch {' x '.join(map(str, spec.tile))}",

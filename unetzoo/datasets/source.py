@@ -40,11 +40,13 @@ class Source:
         if self.generate is not None:
             if self.manifest is None or not self._path(self.manifest).is_file():
                 _make(self.root, self.generate)
-        elif not self.root.is_dir():
-            raise FileNotFoundError(
-                f"data.root={self.root}: no such folder; data/{self.name}/README.md says where to get the "
-                "set, set paths.data to the folder that holds the sets, or data.root to this one"
-            )
+            return
+        for path in (".", self.manifest, self.images, self.masks, self.splits):
+            if path is not None and not self._path(path).exists():
+                raise FileNotFoundError(
+                    f"{self._path(path)}: does not exist; data/{self.name}/README.md says where to get the set, "
+                    "set paths.data to the folder that holds the sets, or data.root to this one"
+                )
 
     def list(self) -> Listing:
         """All cases with their splits, why some cannot be used, and what else is worth knowing.
