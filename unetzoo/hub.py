@@ -1,4 +1,4 @@
-"""Share models: a folder with safetensors and config, or a repository on a hub; and load whatever we wrote."""
+"""Share models, as a folder with safetensors and config or on a hub, and load whatever we wrote."""
 
 import json
 import os
@@ -158,8 +158,8 @@ def load(path: str | Path) -> "UNet":
     missing, unexpected = model.load_state_dict(dict(saved.weights), strict=False)
     if missing or unexpected:
         raise ValueError(
-            f"{saved.path.name}: its weights do not fit its config (missing {list(missing)[:3]}, unexpected {list(unexpected)[:3]}); "
-            "it was written by another version or edited"
+            f"{saved.path.name}: its weights do not fit its config (missing {list(missing)[:3]}, "
+            f"unexpected {list(unexpected)[:3]}); it was written by another version or edited"
         )
     model.data, model.run_config, model.metrics = saved.data, saved.run_config, saved.metrics
     return model.eval()

@@ -36,8 +36,8 @@ def export(
 ) -> Path:
     """Write an ONNX file with its contract, compared with torch before it gets its name.
 
-    The batch size is always free. With ``dynamic`` the image's size is too, and the file is run at three sizes,
-    none a multiple of another's, to prove it; a network whose graph depends on the size refuses.
+    The batch size is always free. With ``dynamic`` the image's size is too, and the file is run at three
+    sizes, none a multiple of another's, to prove it; a network whose graph depends on the size refuses.
 
     Args:
         model: The trained network.
@@ -51,15 +51,16 @@ def export(
         ``path``.
 
     Raises:
-        ValueError: If an argument is wrong, the network cannot be exported that way, or the file's answer differs
-            from torch's by more than 1e-4 of the largest logit. Nothing is written then.
+        ValueError: If an argument is wrong, the network cannot be exported that way, or the file's answer
+            differs from torch's by more than 1e-4 of the largest logit. Nothing is written then.
     """
     path = Path(path)
     if opset not in OPSETS:
         raise ValueError(f"opset {opset} is not supported; choose {', '.join(map(str, OPSETS))}")
     if dynamic and not model.encoder.dynamic_size:
         raise ValueError(
-            f"the graph of {type(model.encoder).__name__} with attention windows depends on the image's size; export with dynamic=false"
+            f"the graph of {type(model.encoder).__name__} with attention windows depends on the image's "
+            "size; export with dynamic=false"
         )
     model = model.eval()
     contract = contract_of(
@@ -92,7 +93,7 @@ def _write(model: UNet, path: Path, contract: Contract, opset: int) -> None:
     example = torch.zeros(2, model.in_channels, *contract.data.tile, device=next(model.parameters()).device)
     shapes: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
     if contract.dynamic_size:
-        shapes |= {axis: torch.export.Dim.DYNAMIC for axis in range(2, example.dim())}
+        shapes |= dict.fromkeys(range(2, example.dim()), torch.export.Dim.DYNAMIC)
     with _quiet():
         try:
             program = torch.onnx.export(
@@ -136,13 +137,14 @@ def _compare(model: UNet, path: Path, contract: Contract) -> None:
         actual = network(x)
         if actual.shape != expected.shape:
             raise ValueError(
-                f"the exported network answers {actual.shape} where torch answers {expected.shape}; nothing was written"
+                f"the exported network answers {actual.shape} where torch answers {expected.shape}; "
+                "nothing was written"
             )
         difference = float(np.abs(actual - expected).max() / np.abs(expected).max())
         if not difference <= TOLERANCE:
             raise ValueError(
-                f"the exported network differs from torch by {difference:.1e} of the largest logit at size {tuple(size)}, "
-                f"more than {TOLERANCE:.0e}; nothing was written"
+                f"the exported network differs from torch by {difference:.1e} of the largest logit at size "
+                f"{tuple(size)}, more than {TOLERANCE:.0e}; nothing was written"
             )
 
 

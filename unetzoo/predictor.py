@@ -28,7 +28,7 @@ class TorchNetwork:
     ) -> None:
         self.device = torch.device(device)
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.model = model.eval().to(self.device, memory_format=self.layout)
+        self.model = model.eval().to(self.device).to(memory_format=self.layout)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Logits of a batch."""
@@ -42,8 +42,8 @@ class Predictor(inference.Predictor):
     """Label maps of images and files, from a trained model.
 
     Args:
-        model: A model, or the path of a checkpoint or of a ``save_pretrained`` folder. For an exported file use
-            ``Predictor.from_onnx``.
+        model: A model, or the path of a checkpoint or of a ``save_pretrained`` folder. For an exported file
+            use ``Predictor.from_onnx``.
         data: What the images are; needed if the model does not carry it.
         device: Where torch computes.
 
@@ -85,8 +85,8 @@ def contract_of(
         )
     if len(data.bands) != model.in_channels or data.ndim != model.ndim:
         raise ValueError(
-            f"the model takes {model.in_channels} bands in {model.ndim}D but the data has {len(data.bands)} in {data.ndim}D; "
-            "pass the data it was trained on"
+            f"the model takes {model.in_channels} bands in {model.ndim}D but the data has "
+            f"{len(data.bands)} in {data.ndim}D; pass the data it was trained on"
         )
     name = str((model.config or {}).get("_target_", type(model).__name__)).rpartition(".")[2]
     parts = (type(part).__name__ for part in (model.encoder, model.skip, model.decoder))

@@ -15,8 +15,8 @@ __all__ = ["prune"]
 def prune(model: UNet, depth: int) -> UNet:
     """The sub-network L_depth of a UNet++, equal to its side output X[0][depth].
 
-    Zhou et al. 2019, arXiv:1912.05074, sec. III-C: diagonal ``depth`` of the nodes becomes the decoder and nothing
-    beyond it remains, so an exported file carries no dead weights.
+    Zhou et al. 2019, arXiv:1912.05074, sec. III-C: diagonal ``depth`` of the nodes becomes the decoder and
+    nothing beyond it remains, so an exported file carries no dead weights.
 
     Args:
         model: A UNet++ trained with deep supervision. It is left as it is.

@@ -26,10 +26,10 @@ class UNet(HubMixin, nn.Module):
         skip: Builds the skip pathway from the encoder's rows and the decoder's gates.
         decoder: Builds the decoder from the encoder's rows.
         head: Builds a head from decoder rows and ``num_classes``.
-        deep_supervision: Also make heads for the pathway's side outputs, or for the decoder's coarser rows where
-            the pathway has none; ``forward_deep`` returns them.
-        average_heads: Let ``forward`` return the mean of all heads' logits (UNet++'s "accurate" mode) instead of
-            the main head's; needs ``deep_supervision``.
+        deep_supervision: Also make heads for the pathway's side outputs, or for the decoder's coarser rows
+            where the pathway has none; ``forward_deep`` returns them.
+        average_heads: Let ``forward`` return the mean of all heads' logits (UNet++'s "accurate" mode) instead
+            of the main head's; needs ``deep_supervision``.
 
     Attributes:
         divisor: The network's own padding unit per axis; images of any size are accepted.
@@ -91,8 +91,8 @@ class UNet(HubMixin, nn.Module):
     def forward_deep(self, x: Tensor) -> list[Tensor]:
         """Logits of every supervised head at the image's size, the main one first.
 
-        The others follow finest sub-network first as they are built: side outputs shallowest first, decoder rows
-        finest first.
+        The others follow in the order they are built: side outputs shallowest first, decoder rows finest
+        first.
         """
         skips = self.skip(self.encoder(self.pad(x)))
         decoded = self.decoder(skips, self.skip.merge)

@@ -76,7 +76,8 @@ def create_model(
         in_channels: Bands of the image.
         num_classes: Classes, background included; the binary head's single logit counts as two.
         pretrained: Download timm's weights for the encoder.
-        overrides: Any key of the model's config, ``{"encoder.channels": [16, 32, 64], "decoder.up": "linear"}``.
+        overrides: Any key of the model's config,
+            ``{"encoder.channels": [16, 32, 64], "decoder.up": "linear"}``.
         encoder_name: ``encoder``, under the name that segmentation_models.pytorch gives it.
         encoder_weights: Likewise; anything but ``None`` means ``pretrained=True``.
         classes: Likewise ``num_classes``; 1 means one logit, which is the binary head here.
@@ -126,7 +127,9 @@ def build(config: Mapping[str, Any]) -> UNet:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else dict(config)
+    resolved = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+    assert isinstance(resolved, Mapping)
+    plain = {str(key): value for key, value in resolved.items()}
     try:
         model: UNet = instantiate(plain)
     except InstantiationException as error:

@@ -14,12 +14,13 @@ MergeRule = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 class Decoder(nn.Module):
     """Goes from the bottleneck up, meeting a skip at every row of the encoder; it never knows which.
 
-    It is made in two steps, because the skip pathway needs to know what the decoder brings (``gates``) and the
-    decoder what the pathway makes of it (``merged``): the constructor takes the encoder's rows, `build` the
-    merged widths.
+    It is made in two steps, because the skip pathway needs to know what the decoder brings (``gates``) and
+    the decoder what the pathway makes of it (``merged``): the constructor takes the encoder's rows, `build`
+    the merged widths.
 
     Attributes:
-        levels: Output rows, finest first. Rows finer than the encoder's finest, which meet no skip, come first.
+        levels: Output rows, finest first. Rows finer than the encoder's finest, which meet no skip, come
+            first.
         gates: What is brought to the skip of each encoder row but the bottleneck, finest first.
     """
 

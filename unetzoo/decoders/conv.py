@@ -1,6 +1,7 @@
 """The U-Net's decoder."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -23,11 +24,12 @@ class ConvDecoder(Decoder):
 
     Args:
         encoder: Rows of the encoder, finest first, bottleneck last.
-        channels: Width at stride 1, 2, 4 ...; as many are used as there are rows. Rows finer than the encoder's
-            finest are decoded too, without a skip, so that the output has the image's resolution. ``None`` takes
-            the encoder's own width in each row and stops at its finest row; the head then resizes the logits.
-        up: nearest | linear (both keep the coarse row's channels) | transposed (delivers the fine row's), or a
-            callable from two levels to a module and its channels.
+        channels: Width at stride 1, 2, 4 ...; as many are used as there are rows. Rows finer than the
+            encoder's finest are decoded too, without a skip, so that the output has the image's resolution.
+            ``None`` takes the encoder's own width in each row and stops at its finest row; the head then
+            resizes the logits.
+        up: nearest | linear (both keep the coarse row's channels) | transposed (delivers the fine row's), or
+            a callable from two levels to a module and its channels.
         convs: Convolutions per row.
     """
 
@@ -51,8 +53,8 @@ class ConvDecoder(Decoder):
             strides = [*_finer(rows[0].stride), *(row.stride for row in rows)]
             if len(channels) < len(strides):
                 raise ValueError(
-                    f"decoder.channels lists {len(channels)} widths ({list(channels)}) but this encoder needs {len(strides)}, "
-                    f"one per stride {[max(s) for s in strides]}; add widths"
+                    f"decoder.channels lists {len(channels)} widths ({list(channels)}) but this encoder "
+                    f"needs {len(strides)}, one per stride {[max(s) for s in strides]}; add widths"
                 )
             self.levels = [Level(c, s) for c, s in zip(channels, strides, strict=False)]
         self.skipless = len(self.levels) - len(rows)
@@ -66,19 +68,15 @@ class ConvDecoder(Decoder):
             Gate(width, row.stride, coarse)
             for width, row, coarse in zip(self.brought[self.skipless :], rows, coarser, strict=True)
         ]
-        self.options = {
-            "convs": convs,
-            "norm": norm,
-            "activation": activation,
-            "bias": bias,
-            "dropout": dropout,
-        }
+        self.block = partial(
+            conv_block, convs=convs, norm=norm, activation=activation, bias=bias, dropout=dropout
+        )
 
     def build(self, merged: Sequence[int]) -> None:
         """Make the blocks."""
         widths = [*self.brought[: self.skipless], *merged]
         self.blocks = nn.ModuleList(
-            conv_block(len(level.stride), width, level.channels, **self.options)
+            self.block(len(level.stride), width, level.channels)
             for width, level in zip(widths, self.levels, strict=True)
         )
 

@@ -34,7 +34,8 @@ def adapt_kernel(
     """
     if bands is not None and len(bands) != in_channels:
         raise ValueError(
-            f"{len(bands)} bands are named ({', '.join(bands)}) but in_channels is {in_channels}; make them agree"
+            f"{len(bands)} bands are named ({', '.join(bands)}) but in_channels is {in_channels}; "
+            "make them agree"
         )
     if how == "mean":
         return weight.mean(1, keepdim=True).repeat_interleave(in_channels, 1) * (3 / in_channels)
@@ -45,7 +46,8 @@ def adapt_kernel(
     names = [b.lower() for b in bands or ()]
     if not set(_RGB) <= set(names):
         raise ValueError(
-            f"stem keep_rgb needs bands named red, green and blue, got {list(bands or ())}; name the bands or choose mean"
+            f"stem keep_rgb needs bands named red, green and blue, got {list(bands or ())}; "
+            "name the bands or choose mean"
         )
     adapted = weight.new_zeros(weight.shape[0], in_channels, *weight.shape[2:])
     for source, name in enumerate(_RGB):

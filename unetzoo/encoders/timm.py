@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from unetzoo.encoders.base import Encoder
@@ -21,7 +20,8 @@ class TimmEncoder(Encoder):
     Args:
         name: timm's model name, for example ``resnet34`` (``unetzoo list encoders 'resnet*'``).
         pretrained: Download timm's weights; off by default, and never needed for a trained checkpoint.
-        weights: File with weights of the backbone (``.safetensors`` or ``.pth``), for machines without network.
+        weights: File with weights of the backbone (``.safetensors`` or ``.pth``), for machines without
+            network.
         depth: Number of rows kept, finest first; ``None`` keeps all.
         bands: Names of the input's bands, which ``stem=keep_rgb`` goes by.
         stem: How weights for red, green and blue become weights for the bands: keep_rgb | mean | cyclic.

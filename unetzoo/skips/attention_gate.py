@@ -24,9 +24,10 @@ class AttentionGate(SkipPathway):
 
     Args:
         inner: Inner channels as a fraction of the skip's (the paper's F_int; its code uses 1).
-        sub_sample: Stride of theta; 2 is the paper's grid of the gating signal, 1 gates at the skip's resolution.
-        transform: Add the 1x1 convolutions with batch norm of the authors' code: on the bottleneck before it is
-            a gating signal (with ReLU), and W and the combining layer (with ReLU) on the gated skip.
+        sub_sample: Stride of theta; 2 is the paper's grid of the gating signal, 1 gates at the skip's
+            resolution.
+        transform: Add the 1x1 convolutions with batch norm of the authors' code: on the bottleneck before it
+            is a gating signal (with ReLU), and W and the combining layer (with ReLU) on the gated skip.
         ungated: Rows whose skip passes as it is; the paper leaves out row 0.
         identity_init: Start as the plain skip: psi is zero and the gate's gain 2, so that a trained U-Net can
             be upgraded in place. Not with ``transform``.
@@ -48,7 +49,8 @@ class AttentionGate(SkipPathway):
     ) -> None:
         if identity_init and transform:
             raise ValueError(
-                "identity_init=true cannot hold with transform=true, whose batch norms change the skip; drop one"
+                "identity_init=true cannot hold with transform=true, whose batch norms change the skip; "
+                "drop one"
             )
         gated = partial(_Gated, inner=inner, sub_sample=sub_sample, identity_init=identity_init)
         open_rows = {encoder[i].stride for i in ungated}
@@ -91,8 +93,8 @@ class _Gated(Merge):
         self.resize = Resize(ratio(gate.coarse.stride, skip.stride))
         self.gain = 2.0 if identity_init else 1.0
         if identity_init:
-            nn.init.zeros_(self.psi.weight)
-            nn.init.zeros_(self.psi.bias)
+            for parameter in self.psi.parameters():
+                nn.init.zeros_(parameter)
         self.transform = (
             nn.Sequential(
                 *conv_unit(ndim, skip.channels, skip.channels, 1, activation_name=None, bias=True),
@@ -106,7 +108,8 @@ class _Gated(Merge):
         """(B, C, *size) and (B, D', *size') to the gate's weights, (B, 1, *size) in (0, gain)."""
         t, p = self.theta(skip), self.phi(self.signal(coarse))
         if self.sub_sample == 1:
-            return self.gain * self.psi(F.relu(t + self.resize(p))).sigmoid()
+            weights: Tensor = self.psi(F.relu(t + self.resize(p))).sigmoid()
+            return self.gain * weights
         mode = "bilinear" if skip.dim() == 4 else "trilinear"
         p = F.interpolate(p, size=t.shape[2:], mode=mode, align_corners=False)
         weights = self.psi(F.relu(t + p)).sigmoid()

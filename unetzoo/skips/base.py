@@ -25,7 +25,8 @@ class Merge(nn.Module):
         Args:
             skip: (B, C, *size), the pathway's feature of this row.
             gate: (B, D, *size), the decoder's feature resampled to this row.
-            coarse: (B, D', *size'), the same before resampling; a 1x1 convolution of the gate is cheaper here.
+            coarse: (B, D', *size'), the same before resampling; a 1x1 convolution of the gate is cheaper
+                here.
 
         Returns:
             (B, channels, *size).
@@ -80,7 +81,8 @@ class SkipPathway(nn.Module):
         self.levels = list(encoder if levels is None else levels)
         if self.levels[-1] != encoder[-1]:
             raise ValueError(
-                f"{type(self).__name__} changes the bottleneck from {encoder[-1]} to {self.levels[-1]}; keep its row"
+                f"{type(self).__name__} changes the bottleneck from {encoder[-1]} to {self.levels[-1]}; "
+                "keep its row"
             )
         self.side_levels: list[Level] = []
         self.merges_itself = merge is not None
