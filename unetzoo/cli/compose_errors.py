@@ -86,7 +86,9 @@ def _composition(error: HydraException, config: str, overrides: list[str]) -> st
     if found is None:
         cause = f": {_first_line(error.__cause__)}" if error.__cause__ else ""
         return _first_line(error) + cause
-    key = found[1].split("@")[0]
+    key = found[1]
+    if "@" in key:
+        return f"{key} is not in the defaults list of the {config} config; +{key}=... adds it"
     keys = list(_keys(_composed(config, [o for o in overrides if key not in o])))
     parent, _, last = key.rpartition(".")
     same_parent = [k for k in keys if k.rpartition(".")[0] == parent]

@@ -1,0 +1,42 @@
+"""Write label maps for files and folders.
+
+usage: unetzoo predict ckpt=... inputs=... out=... [flips=true] [probabilities=true]
+
+  unetzoo predict ckpt=runs/demo-seed0/checkpoints/best.ckpt inputs=scans out=masks
+  unetzoo predict ckpt=model.onnx "inputs=[a.tif,b.tif]" out=masks probabilities=true
+
+Pictures, GeoTIFF and NIfTI; each result has its input's size, and its CRS and transform or affine. A file
+that fails does not stop the others: exit code 4.
+"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig
+
+from unetzoo.cli.app import run_app
+from unetzoo.cli.trained import open_predictor
+
+
+def run(args: list[str]) -> int:
+    """Compose configs/predict.yaml and predict."""
+    return run_app(_predict, "predict", args, __doc__)
+
+
+def _predict(cfg: DictConfig) -> int:
+    inputs = list(cfg.inputs) if isinstance(cfg.inputs, ListConfig) else [cfg.inputs]
+    out = Path(cfg.out)
+    predictor = open_predictor(Path(cfg.ckpt), cfg.overlap)
+    outcomes = predictor.predict_files(
+        [Path(str(path)) for path in inputs],
+        out,
+        probabilities=cfg.probabilities,
+        flips=cfg.flips,
+        batch_size=cfg.batch_size,
+    )
+    # the reasons of those that failed stand on standard error already
+    done = [outcome for outcome in outcomes if outcome.target is not None]
+    if done:
+        print(f"{len(done)} of {len(outcomes)} predicted, results in {out}")
+    if len(done) == len(outcomes):
+        return 0
+    return 4 if done else 2
