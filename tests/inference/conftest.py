@@ -51,16 +51,17 @@ def contract(spec: Callable[..., DataSpec]) -> Callable[..., Contract]:
 
 @pytest.fixture
 def geotiff(tmp_path: Path) -> Callable[..., Path]:
-    """A GeoTIFF of given bands (C, H, W); keywords go to rasterio, names to the band descriptions."""
+    """A GeoTIFF of bands (C, H, W); keywords go to rasterio (None: its own default), names to the bands."""
 
     def make(bands: np.ndarray, name: str = "scene.tif", names: tuple[str, ...] = (), **profile: Any) -> Path:
         path = tmp_path / name
-        given = {
+        given: dict[str, Any] = {
             "crs": "EPSG:32633",
             "transform": Affine(10, 0, 500000, 0, -10, 5300000),
             "photometric": "minisblack",
             **profile,
         }
+        given = {key: value for key, value in given.items() if value is not None}
         with rasterio.open(
             path,
             "w",

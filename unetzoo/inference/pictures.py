@@ -62,7 +62,8 @@ def write_picture_labels(path: Path, labels: np.ndarray, classes: Sequence[Class
     """Label map (H, W) as a palette PNG in the classes' colours; no-data is index 255, shown transparent."""
     pillow = _pillow()
     palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes)] = [c.colour for c in classes]
+    for index, known in enumerate(classes):
+        palette[index] = known.colour
     picture = pillow.fromarray(np.ascontiguousarray(labels, np.uint8))
     picture.putpalette(palette.tobytes())
     with replacing(path) as temporary:
