@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .case import SPLITS, Case, Sample
+from .reader import read_case
 
 if TYPE_CHECKING:
     from .datamodule import SegmentationData
 
-__all__ = ["SPLITS", "Case", "Sample", "SegmentationData"]
+__all__ = ["SPLITS", "Case", "Sample", "SegmentationData", "read_case"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,10 @@ def list_files(folder: Path, key: str) -> list[Path]:
         f for f in folder.iterdir() if f.name[0] != "." and f.name.lower().endswith(SUFFIXES) and f.is_file()
     )
     if not files:
-        raise FileNotFoundError(f"{key}={folder}: has no file of the kinds {', '.join(SUFFIXES)}")
+        raise FileNotFoundError(
+            f"{key}={folder}: has no file of the kinds {', '.join(SUFFIXES)}; "
+            "subfolders are not searched, files in several folders go into a manifest"
+        )
     return files
 
 

@@ -84,12 +84,12 @@ def complete_splits(
         ValueError: If the groups are too few to fill the splits that are wanted.
     """
     for key, value in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        if not 0 <= value < 1:
-            raise ValueError(f"data.{key}={value} must be a fraction of the cases, at least 0 and below 1")
+        if not 0 <= value <= 1:
+            raise ValueError(f"data.{key}={value} must be a fraction of the cases, from 0 to 1")
     if not any(case.split for case in cases):
         test = _cut(cases, test_fraction, seed, "test")
         cases = [replace(case, split="test" if case.group in test else "train") for case in cases]
-        fraction = val_fraction / (1 - test_fraction)
+        fraction = val_fraction / max(1 - test_fraction, 0.1)
     else:
         # an undecided case follows its group, so that no group is torn
         known = {case.group: case.split for case in cases if case.split}
@@ -119,9 +119,11 @@ def torn_groups(cases: Sequence[Case]) -> list[str]:
 
 
 def _cut(cases: Sequence[Case], fraction: float, seed: int, split: str) -> set[str]:
-    """Names of the groups that make up `fraction` of the cases: at least one group, and never all of them."""
+    """Names of the groups that make up `fraction` of the cases: at least one, and not all unless it is 1."""
     if fraction == 0 or not cases:
         return set()
+    if fraction == 1:
+        return {case.group for case in cases}
     sizes: dict[str, int] = defaultdict(int)
     for case in cases:
         sizes[case.group] += 1
