@@ -16,8 +16,9 @@ def check_image(image: Image, data: DataSpec, name: str) -> None:
     absolute value of the image and that of the training images, it contradicts if the image's is
 
     - more than 20 times larger, or
-    - more than 20 times smaller and the image cannot be just dark: its floats end at 1, or its integer type
-      ends below a twentieth of the training value. Integers that could be bright are trusted.
+    - more than 20 times smaller and the image is not just dark: floats of a range up to 1 where training went
+      beyond 20, or integers of a type that ends below a twentieth of the training value. Other integers are
+      trusted.
 
     Raises:
         ValueError: Naming the image, what it has, and what the model wants.
@@ -34,7 +35,7 @@ def check_image(image: Image, data: DataSpec, name: str) -> None:
     peak = max((_largest(band[image.valid]) for band in image.data), default=0.0)
     trained = max(abs(value) for value in data.value_range)
     if image.data.dtype.kind == "f":
-        only_dark = peak > 1
+        only_dark = peak > 1 or trained <= _TIMES
     else:
         only_dark = np.iinfo(image.data.dtype).max * _TIMES >= trained
     if peak > trained * _TIMES or (0 < peak * _TIMES < trained and not only_dark):
