@@ -14,6 +14,8 @@ __all__ = ["Start", "first_difference", "start_of"]
 WITHOUT_EFFECT = (
     "run_dir",
     "run_id",
+    "data.cache",
+    "data.cache_gb",
     "data.root",
     "data.num_workers",
     "trainer.accelerator",
@@ -51,26 +53,9 @@ def start_of(run_dir: Path, config: DictConfig) -> Start:
         ValueError: If the folder belongs to a run with another config, or all its checkpoints are damaged.
     """
     last, best = run_dir / "checkpoints" / "last.ckpt", run_dir / "checkpoints" / "best.ckpt"
-    stored = run_dir / "config.yaml"
-    if not stored.is_file():
-        if last.is_file():
-            raise ValueError(
-                f"{run_dir}: holds checkpoints but no config.yaml to continue by; choose another run_id=..."
-            )
-        return Start()
-    try:
-        before = OmegaConf.load(stored)
-    except Exception as error:  # YAML and OmegaConf have no common base
-        raise ValueError(
-            f"{stored}: cannot be read as YAML; restore it or choose another run_id=..."
-        ) from error
-    assert isinstance(before, DictConfig)
-    if (difference := first_difference(before, config)) is not None:
-        key, old, new = difference
-        raise ValueError(
-            f"{run_dir}: was trained with {key}={old} and this command says {key}={new}; "
-            "choose another run_id=... or repeat the old setting"
-        )
+    if not last.is_file() and not best.is_file():
+        return Start()  # nothing was trained yet, so there is nothing that another config would spoil
+    _refuse_other_config(run_dir / "config.yaml", config)
     for path in (last, best):
         if not path.is_file():
             continue
@@ -81,11 +66,28 @@ def start_of(run_dir: Path, config: DictConfig) -> Start:
         about = checkpoint["unetzoo"]
         damaged = last if path == best and last.is_file() else None
         return Start(path, about["epochs"], checkpoint["global_step"], about["finished"], damaged)
-    if last.is_file():
+    raise ValueError(
+        f"{last}: is damaged, and there is no whole best.ckpt beside it; delete {last.parent} to train anew"
+    )
+
+
+def _refuse_other_config(stored: Path, config: DictConfig) -> None:
+    run_dir = stored.parent
+    if not stored.is_file():
         raise ValueError(
-            f"{last}: is damaged and so is best.ckpt beside it; choose another run_id=... or delete them"
+            f"{run_dir}: holds checkpoints but no config.yaml to continue by; choose another run_id=..."
         )
-    return Start()
+    try:
+        before = OmegaConf.load(stored)
+    except Exception as error:  # YAML and OmegaConf have no common base
+        raise ValueError(f"{stored}: cannot be read as YAML; choose another run_id=...") from error
+    assert isinstance(before, DictConfig)
+    if (difference := first_difference(before, config)) is not None:
+        key, old, new = difference
+        raise ValueError(
+            f"{run_dir}: was trained with {key}={old} and this command says {key}={new}; "
+            "choose another run_id=... or repeat the old setting"
+        )
 
 
 def first_difference(before: DictConfig, now: DictConfig) -> tuple[str, Any, Any] | None:

@@ -76,6 +76,11 @@ class SegmentationTask(LightningModule):
             self.model.to(memory_format=self.layout)
         self.cases: list[tuple[float, float]] = []
 
+    def on_train_epoch_start(self) -> None:
+        """Forget the last validation, or an epoch without one would seem to have its results."""
+        for name in ("val/loss", "val/dice"):
+            self.trainer.callback_metrics.pop(name, None)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of patches, over all heads if the model is deeply supervised."""
         image, target = batch["image"], batch["mask"]

@@ -15,7 +15,6 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import json
 
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -30,6 +29,7 @@ from unetzoo.inference.contract import DataSpec
 from unetzoo.resume import Start, start_of
 from unetzoo.task import SegmentationTask
 from unetzoo.unet import UNet
+from unetzoo.zoo import build as build_model
 
 __all__ = ["train"]
 
@@ -58,16 +58,18 @@ def train(cfg: DictConfig) -> Path:
     with _quiet():
         seed_everything(cfg.seed, workers=True, verbose=False)
         data: Any = _build(cfg, "data")
+        data.prepare_data()
         spec: DataSpec = data.spec
         cfg = _filled(cfg, spec)
         start = start_of(run_dir, cfg)
         if start.finished:
             _say(f"{run_dir}: finished, {start.epochs} epochs; choose another run_id=... to train again")
             return run_dir
-        _check(data, start)
+        if start.checkpoint is None:
+            _check_files(data)
         # whatever the data drew, the weights start the same
         seed_everything(cfg.seed, workers=True, verbose=False)
-        model: UNet = _build(cfg, "model")
+        model = build_model(cfg.model)
         _match(model, spec)
         config = OmegaConf.to_yaml(cfg, resolve=True)
         task = SegmentationTask(
@@ -143,19 +145,9 @@ def _filled(cfg: DictConfig, spec: DataSpec) -> DictConfig:
     return cfg
 
 
-def _check(data: Any, start: Start) -> None:
-    """Refuse broken or missing data before the first epoch."""
-    for split in ("train", "val"):
-        if not data.cases(split):
-            raise ValueError(
-                f"the {split} split has no cases; see data.{split}_fraction, the manifest or the splits file"
-            )
-    if start.checkpoint is None:
-        _check_files(data)
-
-
 @rank_zero_only
 def _check_files(data: Any) -> None:
+    """Refuse broken or missing data before the first epoch."""
     if problems := data.check():
         more = f" (and {len(problems) - 1} more, see unetzoo data check)" if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)
@@ -213,13 +205,6 @@ def _fit(trainer: Trainer, task: SegmentationTask, data: _RunData, start: Start,
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=start.checkpoint, weights_only=True)
-    except MisconfigurationException as error:
-        raise ValueError(f"trainer: {str(error).strip().splitlines()[0]}") from error
-    except torch.OutOfMemoryError as error:
-        raise ValueError(
-            f"the GPU's memory is too small for this batch of {task.data.tile} patches; lower "
-            "data.batch_size or data.patch, or set trainer.precision=bf16-mixed"
-        ) from error
     except SIGTERMException as error:
         _say(f"{run_dir}: terminated; the same command continues after the last whole epoch")
         raise SystemExit(128 + signal.SIGTERM) from error
