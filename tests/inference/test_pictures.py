@@ -125,6 +125,7 @@ def test_16_bit_colour_keeps_all_bits(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
     image = read_image(tmp_path / "a.png", bands=3)
     np.testing.assert_array_equal(image.data, deep.transpose(2, 0, 1))
+    assert output_suffix(image) == ".png"
 
 
 @pytest.mark.parametrize("ids", [BINARY, 1 - BINARY])

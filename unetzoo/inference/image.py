@@ -13,6 +13,7 @@ from .files import FileError, existing, replacing
 from .geometry import (
     Geometry,
     Image,
+    PictureGeometry,
     RasterGeometry,
     VolumeGeometry,
     has_data,
@@ -79,6 +80,8 @@ def read_image(
             image = raster.read_raster(
                 path, count=bands if bands is None or isinstance(bands, int) else len(bands)
             )
+            if _suffix(path) == ".png":
+                image = replace(image, geometry=PictureGeometry(image.valid.shape))
         case _:
             image = nifti.read_volume(path)
     if nodata is not None:
