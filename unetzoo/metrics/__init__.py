@@ -1,6 +1,6 @@
 """Measures of segmentation quality per case and class, and honest means of them."""
 
-from unetzoo.metrics.aggregate import MEANS, Interval, bootstrap, macro, mean, per_image
+from unetzoo.metrics.aggregate import DRAWS, MEANS, Interval, bootstrap, macro, mean, per_image
 from unetzoo.metrics.case import ClassScore, Status, measure
 from unetzoo.metrics.counts import (
     OVERLAPS,
@@ -15,6 +15,7 @@ from unetzoo.metrics.counts import (
 from unetzoo.metrics.surface import Surface, diagonal, surface
 
 __all__ = [
+    "DRAWS",
     "MEANS",
     "OVERLAPS",
     "ClassScore",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MEANS", "Interval", "bootstrap", "macro", "mean", "per_image"]
+__all__ = ["DRAWS", "MEANS", "Interval", "bootstrap", "macro", "mean", "per_image"]
 
 MEANS: dict[str, str] = {
     "per_image": "mean over cases of the case's mean over classes",
@@ -13,6 +13,10 @@ MEANS: dict[str, str] = {
     "micro": "from the pixel counts of all cases and classes added up",
     "macro_pooled": "mean over classes of the class's value from the pixel counts of all cases added up",
 }
+
+
+DRAWS = 2000
+"""Bootstrap draws: enough that the ends of an interval vary by a few percent of its width between seeds."""
 
 
 class Interval(NamedTuple):
@@ -39,7 +43,7 @@ def macro(values: np.ndarray) -> np.ndarray:
 
 
 def bootstrap(
-    values: np.ndarray, groups: Sequence[str], *, seed: int, draws: int = 2000, level: float = 0.95
+    values: np.ndarray, groups: Sequence[str], *, seed: int, draws: int = DRAWS, level: float = 0.95
 ) -> Interval:
     """Percentile bootstrap interval of the mean of per-case values (cases,).
 

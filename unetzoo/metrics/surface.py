@@ -27,18 +27,19 @@ def surface(
 ) -> Surface:
     """HD95 and normalised surface distance of two bool masks (*size), each with at least one pixel.
 
-    HD95 is the 95th percentile of the distances from the border pixels of one mask to the nearest border pixel
-    of the other, taken in each direction, the larger of the two (Huttenlocher et al. 1993, with a percentile in
-    place of the maximum). NSD is the surface Dice of Nikolov et al. 2018, arXiv:1809.04430, on surface elements
-    weighted by their length or area, so that anisotropic spacing is right. Both are MONAI's. An object that
-    touches the image's border is closed there.
+    HD95 is the 95th percentile of the distances from the border pixels of one mask to the nearest border
+    pixel of the other, taken in each direction, the larger of the two (Huttenlocher et al. 1993, with a
+    percentile in place of the maximum). NSD is the surface Dice of Nikolov et al. 2018, arXiv:1809.04430, on
+    surface elements weighted by their length or area, so that anisotropic spacing is right. Both are MONAI's.
+    An object that touches the image's border is closed there.
 
     Args:
         spacing: Size of a pixel per axis of size.
         tolerance: Distance within which surfaces agree, in the unit of the spacing.
     """
     import torch
-    from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+    from monai.metrics.surface_dice import compute_surface_dice
 
     box = _bounds(prediction | reference)
     found, wanted = (
@@ -46,7 +47,8 @@ def surface(
     )
     scale = tuple(float(value) for value in spacing)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        # MONAI deprecates arguments that its own functions pass on, once per call
+        warnings.simplefilter("ignore", FutureWarning)
         hd95 = compute_hausdorff_distance(
             found, wanted, include_background=True, percentile=95, spacing=scale
         )

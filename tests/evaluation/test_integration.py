@@ -1,0 +1,60 @@
+"""The real predictor and the real data on files, with a network that is a threshold."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unetzoo.datasets import SegmentationData
+from unetzoo.evaluation import evaluate
+from unetzoo.inference.contract import Contract
+from unetzoo.inference.predictor import Predictor
+
+
+def write_folder(root: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True)
+    rows, columns = np.indices((50, 37))
+    for i in range(6):
+        mask = (rows - 20 - i) ** 2 + (columns - 18) ** 2 < 90
+        picture = np.where(mask, 200, 40) + random.integers(0, 30, mask.shape)
+        picture[30 + i, 5:20] = 220  # a bright line that is no object
+        Image.fromarray(picture.astype(np.uint8)).save(root / "images" / f"p{i}.png")
+        Image.fromarray((mask * 255).astype(np.uint8)).save(root / "masks" / f"p{i}.png")
+
+
+def threshold(batch: np.ndarray) -> np.ndarray:
+    """(B, 1, H, W) normalised to 0..1, to one logit."""
+    return np.asarray((batch - 0.5) * 20, np.float32)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_threshold_is_measured_from_files(tmp_path: Path, flips: bool) -> None:
+    write_folder(tmp_path / "set")
+    data = SegmentationData(
+        name="discs",
+        root=tmp_path / "set",
+        images="images",
+        masks="masks",
+        bands=1,
+        classes={"background": 0, "disc": 255},
+        normalise={"method": "minmax"},
+        patch=[16, 16],
+        val_fraction=0.2,
+        test_fraction=0.5,
+    )
+    predictor = Predictor(threshold, Contract("threshold", data.spec, "sigmoid", (1, 1), True))
+    summary = evaluate(predictor, data, "test", tmp_path / "out", flips=flips)
+    line, disc = 15, [int((data.read(case).mask == 1).sum()) for case in data.cases("test")]
+    overlap = [
+        int((data.read(case).mask[30 + int(case.name[1]), 5:20] == 1).sum()) for case in data.cases("test")
+    ]
+    expected = [2 * d / (2 * d + line - o) for d, o in zip(disc, overlap, strict=True)]
+    assert summary.n_cases == len(disc) == 3
+    assert summary.means["dice"]["per_image"] == pytest.approx(np.mean(expected))
+    assert summary.means["recall"]["per_image"] == 1
+    assert json.loads((tmp_path / "out/summary.json").read_text())["excluded"] == ["background"]
+    assert all(case.name in (tmp_path / "out/report.html").read_text() for case in data.cases("test"))

@@ -1,0 +1,6 @@
+"""Whole-case evaluation: per-case table, summary with named means and intervals, and an offline report."""
+
+from unetzoo.evaluation.evaluate import Cases, Predicts, evaluate
+from unetzoo.evaluation.summary import ClassSummary, Origin, Summary
+
+__all__ = ["Cases", "ClassSummary", "Origin", "Predicts", "Summary", "evaluate"]

@@ -1,0 +1,114 @@
+"""``report.html``: one file with everything in it, that opens offline."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from unetzoo import __version__
+from unetzoo.evaluation.charts import COLOURS, histogram, line_chart
+from unetzoo.evaluation.curves import Curve
+from unetzoo.evaluation.gallery import Gallery
+from unetzoo.evaluation.overlays import ERRORS
+from unetzoo.evaluation.summary import Summary
+from unetzoo.evaluation.table import CaseResult
+from unetzoo.inference.contract import DataSpec
+from unetzoo.inference.files import replacing
+from unetzoo.metrics import MEANS
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    path: Path,
+    summary: Summary,
+    results: Sequence[CaseResult],
+    data: DataSpec,
+    gallery: Gallery,
+    curves: Mapping[str, Curve],
+) -> None:
+    """Render the template; names that come from files are escaped there.
+
+    Args:
+        results: Every case, for the table.
+        gallery: Has been offered every case.
+        curves: Training curves by column name, none for a model without a run.
+    """
+    protocol = summary.protocol
+    page = _template().render(
+        version=__version__,
+        summary=summary,
+        origin=summary.origin,
+        protocol=protocol,
+        headings=_headings(summary),
+        kinds=MEANS,
+        curves=_curve_charts(curves),
+        histograms=_histograms(summary, results),
+        galleries=[("Worst cases", gallery.extremes.worst), ("Best cases", gallery.extremes.best)],
+        pictures=gallery.pictures,
+        colours={data.classes[index].name: data.classes[index].colour for index in protocol.classes},
+        errors=ERRORS,
+        rows=[(result, score) for result in results for score in result.listed(protocol)],
+        grouped=any(result.group not in ("", result.name) for result in results),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("unetzoo.evaluation", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    return environment.get_template("report.html.jinja")
+
+
+def _headings(summary: Summary) -> dict[str, str]:
+    """Field to table heading, in the words people say."""
+    unit = summary.protocol.unit
+    words = {"dice": "Dice", "iou": "IoU", "precision": "Precision", "recall": "Recall"}
+    return {**words, "hd95": f"HD95 ({unit})", "nsd": f"NSD @ {summary.protocol.tolerance:g} {unit}"}
+
+
+def _curve_charts(curves: Mapping[str, Curve]) -> list[tuple[str, list[str], str]]:
+    """Title, names of the lines and SVG of each chart that has at least one line."""
+    best = max(curves.get("val/dice", []), key=lambda point: point[1], default=None)
+    titles = {
+        "Loss": [name for name in curves if "loss" in name],
+        "Validation scores": [name for name in curves if name.startswith("val/") and "loss" not in name],
+        "Learning rate": [name for name in curves if name.startswith("lr")],
+    }
+    return [
+        (
+            title,
+            names,
+            line_chart({name: curves[name] for name in names}, x_label="epoch", mark=best and best[0]),
+        )
+        for title, found in titles.items()
+        if (names := found[:COLOURS])
+    ]
+
+
+def _histograms(summary: Summary, results: Sequence[CaseResult]) -> list[tuple[str, str, str]]:
+    """Class, a line of numbers and SVG for each class that has a value anywhere."""
+    charts = []
+    for k, item in enumerate(summary.classes):
+        found = [score for score in (result.scores[k].dice for result in results) if not math.isnan(score)]
+        if found:
+            middle = f"mean {np.mean(found):.3f}, median {np.median(found):.3f} (dashed)"
+            line = f"{len(found)} {'case' if len(found) == 1 else 'cases'}, {middle}"
+            charts.append((item.name, line, histogram(found, x_label="Dice of a case")))
+    return charts
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """Fixed digits, an en dash for what does not exist."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
