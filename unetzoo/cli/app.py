@@ -35,7 +35,7 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
     version.setbase("1.3")
     parser = get_args_parser()
     parser.error = _refuse_arguments(list(parser._option_string_actions))  # type: ignore[assignment]
-    parsed = parser.parse_args(args)
+    parsed = parser.parse_intermixed_args(args)  # Hydra's own wants its switches last
     if parsed.help and about:
         print(about.strip() + "\n")
     codes: list[int] = []

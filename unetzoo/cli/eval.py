@@ -88,9 +88,10 @@ def _data(config: str, source: str, chosen: str | None, changes: dict[str, Any])
         raise ValueError(f"{source}: does not say what it was trained on; choose data=...")
     unknown = [key for key in changes if key not in data]
     if unknown:
-        hint = did_you_mean(unknown[0], data)
+        keys = [key for key in data if not key.startswith("_")]
+        hint = did_you_mean(unknown[0], keys)
         raise ValueError(
-            f"data.{unknown[0]} is not a key of the data config{hint}; it has {one_of(data, 30)}"
+            f"data.{unknown[0]} is not a key of the data config{hint}; it has {one_of(keys, 30)}"
         )
     # nothing is augmented here, and the recipe may need packages of its own
     data |= changes | {"augment": None}
