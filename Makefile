@@ -1,0 +1,64 @@
+# On a fresh machine with Python 3.11+, make and pip:
+#   make demo     install, train, evaluate, export and predict in a few minutes; says where to look
+#   make test     install what the tests need, then lint, types and tests
+# A second call installs nothing and needs no network. Another interpreter: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SET := data/demo_nuclei
+DEMO := runs/demo-seed0
+
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: help demo test lint format clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.installed $(VENV)/.runtime
+	$(BIN)/unetzoo train experiment=demo
+	$(BIN)/unetzoo eval ckpt=$(DEMO)/checkpoints/best.ckpt split=test
+	$(BIN)/unetzoo export ckpt=$(DEMO)/checkpoints/best.ckpt
+	$(BIN)/unetzoo-infer $(DEMO)/model.onnx \
+	  "$(SET)/$$(awk -F, '$$3 == "test" {print $$1; exit}' $(SET)/manifest.csv)" -o $(DEMO)/predicted
+	@echo
+	@echo "report          $(DEMO)/eval/test/report.html"
+	@echo "checkpoint      $(DEMO)/checkpoints/best.ckpt"
+	@echo "ONNX file       $(DEMO)/model.onnx"
+	@echo "predicted mask  $$(ls $(DEMO)/predicted/*)"
+
+test: $(VENV)/.tests $(VENV)/.runtime lint
+	HF_HUB_OFFLINE=1 $(BIN)/pytest
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.tests
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("make: Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; give another one, make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# hatchling stays installed, so that a changed runtime is built again without network
+$(VENV)/.installed: pyproject.toml export/runtime/pyproject.toml | $(BIN)/python
+	$(PIP) install "hatchling>=1.26"
+	$(PIP) install -e . "./export/runtime[image,geo,med]"
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.installed
+	$(PIP) install -e ".[test]"
+	@touch $@
+
+# not an editable install: it is the folder unetzoo/inference under another name
+$(VENV)/.runtime: $(VENV)/.installed $(wildcard unetzoo/inference/*.py) export/runtime/hatch_build.py
+	$(PIP) install --quiet --no-deps --no-build-isolation --force-reinstall ./export/runtime
+	@touch $@
