@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
 from unetzoo.inference import ClassSpec, Contract, DataSpec, Normalisation
@@ -62,16 +64,11 @@ def geotiff(tmp_path: Path) -> Callable[..., Path]:
             **profile,
         }
         given = {key: value for key, value in given.items() if value is not None}
-        with rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            count=len(bands),
-            height=bands.shape[1],
-            width=bands.shape[2],
-            dtype=bands.dtype.name,
-            **given,
-        ) as target:
+        shape = {"count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            target = rasterio.open(path, "w", driver="GTiff", dtype=bands.dtype.name, **shape, **given)
+        with target:
             target.write(bands)
             for i, described in enumerate(names, start=1):
                 target.set_band_description(i, described)

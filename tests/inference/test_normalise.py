@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -72,6 +72,7 @@ def test_constant_image_is_zero(how: Normalisation, value: float) -> None:
 
 
 @pytest.mark.parametrize("how", PER_IMAGE, ids=lambda how: how.method)
+@settings(deadline=None, derandomize=True)
 @given(data=hnp.arrays(np.uint16, (1, 6, 5), elements=st.integers(0, 112)))
 def test_methods_of_one_image_do_not_see_its_scale(how: Normalisation, data: np.ndarray) -> None:
     same = normalise(an_image(data.astype(np.float32) * 512 + 1000), how)

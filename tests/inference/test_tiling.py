@@ -11,6 +11,8 @@ from unetzoo.inference.tiling import pad_to, predict_tiled, windows
 BLENDS = st.sampled_from(["gaussian", "constant"])
 OVERLAPS = st.floats(0, 0.75)
 
+steady = settings(deadline=None, derandomize=True)
+
 
 def pointwise(batch: np.ndarray) -> np.ndarray:
     """Two channels that depend on the pixel alone."""
@@ -25,6 +27,7 @@ def shapes(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     return size, tile
 
 
+@steady
 @given(shapes(), OVERLAPS)
 def test_windows_cover_everything_and_have_one_size(
     shape: tuple[list[int], list[int]], overlap: float
@@ -40,6 +43,7 @@ def test_windows_cover_everything_and_have_one_size(
     assert sizes == {tuple(min(s, t) for s, t in zip(size, tile, strict=True))}
 
 
+@steady
 @given(st.integers(1, 300), st.integers(1, 64), OVERLAPS)
 def test_neighbours_share_the_overlap(size: int, tile: int, overlap: float) -> None:
     starts = [window[0].start for window in windows([size], [tile], overlap)]
@@ -47,7 +51,7 @@ def test_neighbours_share_the_overlap(size: int, tile: int, overlap: float) -> N
     assert all(0 < b - a <= largest for a, b in itertools.pairwise(starts))
 
 
-@settings(deadline=None)
+@steady
 @given(shapes(), OVERLAPS, BLENDS, st.integers(0, 2**31))
 def test_pointwise_network_in_tiles_equals_the_whole_image(
     shape: tuple[list[int], list[int]], overlap: float, blend: str, seed: int
@@ -146,6 +150,7 @@ def test_tile_of_another_dimension_is_refused() -> None:
         windows((8, 8, 8), (4, 4), 0.5)
 
 
+@steady
 @given(shapes())
 def test_padding_can_be_cut_off_again(shape: tuple[list[int], list[int]]) -> None:
     size, tile = shape

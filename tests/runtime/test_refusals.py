@@ -253,3 +253,15 @@ def test_missing_openvino_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, "openvino", None)
     arguments = (model(data), picture, "-o", tmp_path / "out", "--device", "openvino")
     assert "unetzoo-runtime[openvino]" in refused(capsys, *arguments)
+
+
+def test_predictor_of_the_library_opens_exported_files_too(
+    model: MakeModel, data: DataSpec, picture: Path
+) -> None:
+    import unetzoo
+
+    assert (
+        unetzoo.Predictor.from_onnx(model(data), threads=1)
+        .predict_file(picture, picture.with_name("o.png"))
+        .is_file()
+    )

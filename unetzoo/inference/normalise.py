@@ -50,5 +50,5 @@ def _shift_and_scale(values: np.ndarray, c: int, how: Normalisation) -> tuple[fl
         return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if how.method == "percentile":
         floats = values.astype(np.promote_types(values.dtype, np.float32))
-        low, high = (float(p) for p in np.percentile(floats, (how.low, how.high)))
+        low, high = (float(p) for p in np.percentile(floats, (how.low, how.high), overwrite_input=True))
     return low, high - low

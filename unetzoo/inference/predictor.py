@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,19 +47,20 @@ class Predictor:
         self.network = network
         self.contract = contract
 
-    @classmethod
+    # these two make a plain Predictor, also when called on a subclass whose constructor takes something else
+    @staticmethod
     def from_onnx(
-        cls, path: str | Path, *, threads: int | None = None, providers: Sequence[str] | None = None
-    ) -> Self:
+        path: str | Path, *, threads: int | None = None, providers: Sequence[str] | None = None
+    ) -> "Predictor":
         """The predictor that an ONNX file exported by unetzoo describes; see ``OnnxNetwork``."""
         network = OnnxNetwork(path, threads=threads, providers=providers)
-        return cls(network, network.contract)
+        return Predictor(network, network.contract)
 
-    @classmethod
-    def from_openvino(cls, path: str | Path, *, threads: int | None = None) -> Self:
+    @staticmethod
+    def from_openvino(path: str | Path, *, threads: int | None = None) -> "Predictor":
         """The same predictor computed by OpenVINO; see ``OpenVinoNetwork``."""
         network = OpenVinoNetwork(path, threads=threads)
-        return cls(network, network.contract)
+        return Predictor(network, network.contract)
 
     def check(self, image: Image, name: str) -> None:
         """Refuse an image that contradicts the contract, see ``check_image``; ``name`` is for the message."""
