@@ -75,7 +75,11 @@ def test_bands_are_layers_that_may_overlap() -> None:
 
 def test_one_id_may_stand_for_several_classes() -> None:
     regions = {"whole": [1, 2, 4], "core": [1, 4], "enhancing": 4}
-    assert to_index([[0, 1, 2, 4]], regions, multilabel=True) == [[[0, 1, 1, 1]], [[0, 1, 0, 1]], [[0, 0, 0, 1]]]
+    assert to_index([[0, 1, 2, 4]], regions, multilabel=True) == [
+        [[0, 1, 1, 1]],
+        [[0, 1, 0, 1]],
+        [[0, 0, 0, 1]],
+    ]
 
 
 def test_discovered_ids_become_classes() -> None:

@@ -16,9 +16,7 @@ def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def test_columns_mean_what_they_say(tmp_path: Path) -> None:
-    path = write(
-        tmp_path, "image,mask,split,group,age\na.png,b.png,validation,p1,40\nb.png,a.png,,,\n"
-    )
+    path = write(tmp_path, "image,mask,split,group,age\na.png,b.png,validation,p1,40\nb.png,a.png,,,\n")
     found = read_manifest(path)
     assert not found.problems
     first, second = found.cases

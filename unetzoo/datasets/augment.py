@@ -6,6 +6,7 @@ checkpoint can then build a transform, and nothing else.
 
 import os
 import random
+import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from types import ModuleType
@@ -141,8 +142,11 @@ def _build(recipe: Recipe, library: ModuleType, kinds: tuple[type, ...]) -> list
         if "transforms" in options:
             options["transforms"] = _build(options["transforms"], library, kinds)
         try:
-            built.append(found(**options))
-        except (TypeError, ValueError) as error:
+            with warnings.catch_warnings():
+                # albumentations only warns of an argument it does not know, and goes on without it
+                warnings.filterwarnings("error", ".*not valid for transform")
+                built.append(found(**options))
+        except (TypeError, ValueError, UserWarning) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"augment.transforms: {name} does not take {options} ({reason})") from error
     return built

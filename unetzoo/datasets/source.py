@@ -44,8 +44,8 @@ class Source:
         for path in (".", self.manifest, self.images, self.masks, self.splits):
             if path is not None and not self._path(path).exists():
                 raise FileNotFoundError(
-                    f"{self._path(path)}: does not exist; put the set there (data/README.md says where to get "
-                    "the public ones), or set paths.data to the folder of all sets, or data.root to this one"
+                    f"{self._path(path)}: does not exist; put the set there (data/README.md says where to get"
+                    " the public ones), or set paths.data to the folder of all sets, or data.root to this one"
                 )
 
     def list(self) -> Listing:

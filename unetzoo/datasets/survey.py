@@ -12,7 +12,7 @@ from ..inference.image import default_bands, read_image, read_mask
 from .case import Case
 from .classes import MAX_DISCOVERED, classes_of_bands, classes_of_ids, too_many
 
-SURVEYED = 64  # images are looked at for their bands and values; more would delay every start for little
+SURVEYED = 32  # images are looked at for their bands and values; more would delay every start for little
 
 OnError = Callable[[Exception], None]
 """Called with what is wrong with a file; unless it raises, the file is passed over."""

@@ -1,0 +1,157 @@
+"""Prepare scripts: a prepared folder gets its manifest, a raw download its layout, without unetzoo."""
+
+import csv
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "data"
+SETS = ROOT.parent / "shared" / "data"
+
+
+def prepare(name: str, *arguments: Path | str) -> int:
+    code = runpy.run_path(str(DATA / name / "prepare.py"))["main"]([str(a) for a in arguments])
+    assert isinstance(code, int)
+    return code
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    with open(folder / "manifest.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "groups"),
+    [
+        ("dsb2018_nuclei", ["a.png", "b.png"], ["a", "b"]),
+        ("hippocampus_msd", ["h_1.nii.gz", "h_2.nii.gz"], ["h_1", "h_2"]),
+        ("fair_kampala", ["OAM-7-1-21.tif", "OAM-8-1-21.tif"], ["7", "8"]),
+    ],
+)
+def test_prepared_folder_gets_its_manifest(
+    tmp_path: Path, name: str, files: list[str], groups: list[str]
+) -> None:
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        for file in files:
+            (tmp_path / kind / file).touch()
+    (tmp_path / "splits.json").write_text(
+        json.dumps({"train": files[:1], "val": [], "test": files[1:], "note": "x"})
+    )
+    assert prepare(name, tmp_path) == 0
+    found = rows(tmp_path)
+    assert [r["image"] for r in found] == [f"images/{f}" for f in files]
+    assert [(r["split"], r["group"]) for r in found] == [("train", groups[0]), ("test", groups[1])]
+
+
+def test_missing_files_end_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare("dsb2018_nuclei", tmp_path / "none") == 2
+    assert prepare("dsb2018_nuclei", tmp_path) == 2
+    (tmp_path / "splits.json").write_text('{"train": ["a.png"]}')
+    assert prepare("dsb2018_nuclei", tmp_path) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3
+    assert "a.png: no such file, though" in told[2]
+    assert not (tmp_path / "manifest.csv").exists()
+    for name in ("dsb2018_nuclei", "hippocampus_msd", "fair_kampala"):
+        assert prepare(name, tmp_path, "--out", tmp_path / "out") == 2
+
+
+def test_dsb2018_raw_masks_are_merged(tmp_path: Path) -> None:
+    for i in range(10):
+        folder = tmp_path / "stage1_train" / f"id{i}"
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 8, 4), np.uint8)).save(folder / "images" / f"id{i}.png")
+        for n in range(2):
+            nucleus = np.zeros((8, 8), np.uint8)
+            nucleus[n * 4, 2:4] = 255
+            Image.fromarray(nucleus).save(folder / "masks" / f"n{n}.png")
+    out = tmp_path / "out"
+    assert prepare("dsb2018_nuclei", tmp_path / "stage1_train", "--out", out) == 0
+    mask = np.asarray(Image.open(out / "masks" / "id3.png"))
+    assert np.argwhere(mask == 255).tolist() == [[0, 2], [0, 3], [4, 2], [4, 3]]
+    assert [sum(r["split"] == s for r in rows(out)) for s in ("train", "val", "test")] == [7, 1, 2]
+
+
+def test_hippocampus_raw_leaves_out_what_has_no_label_and_what_macos_left(tmp_path: Path) -> None:
+    raw = tmp_path / "Task04_Hippocampus"
+    for kind, names in (("imagesTr", ["h1", "h2", "h3"]), ("labelsTr", ["h1", "h2", "._h1"])):
+        (raw / kind).mkdir(parents=True)
+        for name in names:
+            (raw / kind / f"{name}.nii.gz").write_bytes(name.encode())
+    assert prepare("hippocampus_msd", raw, "--out", tmp_path / "out") == 0
+    assert sorted(f.name for f in (tmp_path / "out" / "images").iterdir()) == ["h1.nii.gz", "h2.nii.gz"]
+
+
+def test_kampala_tiles_get_their_place_and_buildings(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    name = "OAM-1238424-1046544-21"
+    Image.fromarray(np.full((256, 256, 4), 90, np.uint8)).save(raw / f"{name}.png")
+    Image.fromarray(np.full((256, 256, 4), 90, np.uint8)).save(raw / "OAM-1238456-1046544-21.png")
+    Image.fromarray(np.full((256, 256, 4), 90, np.uint8)).save(raw / "OAM-9-9-19.png")  # another zoom
+    left, bottom, right, top = 3627854.2364710346, 38810.9011117965, 3627873.345728107, 38830.01036886871
+    corners = [
+        (left, top),
+        ((left + right) / 2, top),
+        ((left + right) / 2, bottom),
+        (left, bottom),
+        (left, top),
+    ]
+    degrees = [
+        [np.degrees(x / 6378137), np.degrees(2 * np.arctan(np.exp(y / 6378137)) - np.pi / 2)]
+        for x, y in corners
+    ]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [degrees]}}
+    (raw / "labels.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert prepare("fair_kampala", raw, "--out", tmp_path / "out") == 0
+    with rasterio.open(tmp_path / "out" / "images" / f"{name}.tif") as file:
+        assert file.crs.to_epsg() == 3857
+        assert tuple(file.bounds) == pytest.approx((left, bottom, right, top), abs=1e-6)
+        assert file.count == 3
+    with rasterio.open(tmp_path / "out" / "masks" / f"{name}.tif") as file:
+        mask = file.read(1)
+    assert mask[:, :127].all()
+    assert not mask[:, 129:].any()
+    assert [(r["split"], r["group"]) for r in rows(tmp_path / "out")] == [
+        ("train", "1238424"),
+        ("test", "1238456"),
+    ]
+
+
+def test_kampala_masks_of_the_set_are_drawn_again_exactly(tmp_path: Path) -> None:
+    shared = SETS / "fair_kampala"
+    if not shared.is_dir():
+        pytest.skip(f"the set fair_kampala is not in {SETS}")
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    shutil.copy(shared / "labels.geojson", raw)
+    for path in sorted((shared / "images").iterdir())[::10]:
+        with rasterio.open(path) as file:
+            Image.fromarray(file.read().transpose(1, 2, 0)).save(raw / f"{path.stem}.png")
+    assert prepare("fair_kampala", raw, "--out", tmp_path / "out") == 0
+    for path in (tmp_path / "out" / "masks").iterdir():
+        with rasterio.open(path) as made, rasterio.open(shared / "masks" / path.name) as given:
+            assert (made.read(1) == given.read(1)).all()
+
+
+def test_scripts_do_not_import_the_library() -> None:
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print({'unetzoo', 'torch'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, DATA / "fair_kampala" / "prepare.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"
