@@ -5,7 +5,7 @@ The dimension is an argument everywhere (``len(level.stride)``), so that parts a
 
 from collections.abc import Callable
 from math import gcd
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -95,6 +95,8 @@ def conv_unit(
         bias: ``None`` gives the convolution a bias only where no norm follows it.
     """
     layers = [conv(ndim, c_in, c_out, size, stride=stride, bias=norm_name is None if bias is None else bias)]
+    # He et al. 2015, arXiv:1502.01852: torch's own default lets a deep network without norm fade
+    nn.init.kaiming_normal_(cast(Tensor, layers[0].weight), nonlinearity="relu")
     if norm_name is not None:
         layers.append(norm(norm_name, ndim, c_out))
     if activation_name is not None:

@@ -1,0 +1,59 @@
+"""Peers' networks in the shape that training and evaluation expect of ours."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Peer(nn.Module):
+    """A network that only takes multiples of ``divisor``, padded and cropped as ours is."""
+
+    deep_supervision = False
+
+    def __init__(
+        self, net: nn.Module, *, ndim: int, divisor: int, num_classes: int, outputs: int, layout: bool
+    ) -> None:
+        super().__init__()
+        self.net, self.ndim, self.divisor, self.num_classes = net, ndim, (divisor,) * ndim, num_classes
+        self.activation = "sigmoid" if outputs == 1 else "softmax"
+        self.heads = [SimpleNamespace(outputs=outputs)]
+        self.encoder = SimpleNamespace(channels_last=layout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to logits (B, outputs, *size)."""
+        missing = [(-size) % unit for size, unit in zip(x.shape[2:], self.divisor, strict=True)]
+        logits: Tensor = self.net(F.pad(x, [p for m in reversed(missing) for p in (0, m)], mode="replicate"))
+        for axis in range(2, x.dim()):
+            logits = logits.narrow(axis, 0, x.shape[axis])
+        return logits
+
+
+def smp_unet(*, in_channels: int, num_classes: int, head: Mapping[str, Any], encoder_name: str) -> Peer:
+    """``segmentation_models_pytorch.Unet`` from scratch, with as many logits as our head would have."""
+    import segmentation_models_pytorch as smp
+
+    outputs = 1 if head["activation"] == "sigmoid" else num_classes
+    net = smp.Unet(encoder_name, encoder_weights=None, in_channels=in_channels, classes=outputs)
+    return Peer(net, ndim=2, divisor=32, num_classes=num_classes, outputs=outputs, layout=True)
+
+
+def monai_unet(
+    *,
+    in_channels: int,
+    num_classes: int,
+    head: Mapping[str, Any],
+    channels: Sequence[int],
+    num_res_units: int,
+) -> Peer:
+    """``monai.networks.nets.UNet`` in 3D, one logit per class."""
+    assert head["activation"] == "softmax"
+    from monai.networks.nets import UNet
+
+    strides = (2,) * (len(channels) - 1)
+    net = UNet(3, in_channels, num_classes, tuple(channels), strides, num_res_units=num_res_units)
+    return Peer(
+        net, ndim=3, divisor=2 ** len(strides), num_classes=num_classes, outputs=num_classes, layout=False
+    )
