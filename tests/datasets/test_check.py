@@ -21,7 +21,8 @@ def test_good_set_has_no_problem_and_shows_its_classes(data: Make) -> None:
     assert report.problems == loaders.check() == []
     assert seen == [(i, 10) for i in range(1, 11)]
     assert report.notes[-1].startswith("pixel share of the labelled part: background 97")
-    assert loaders.describe()[0].startswith("set        data: ")
+    assert report.notes[0].startswith("images of 40 x 48 (median), values from 20 to")
+    assert "spec" in loaders.__dict__, "the check spares the next question a second look"
 
 
 def test_every_planted_file_is_named_with_its_reason(data: Make, folder: Path) -> None:

@@ -116,6 +116,14 @@ def test_parts_can_be_sent_to_spawned_workers(data: Make) -> None:
     assert torch.equal(dataset[draw]["image"], first[0]["image"][0])
 
 
+def test_set_for_testing_only_needs_no_training_images(data: Make) -> None:
+    loaders = data(val_fraction=0, test_fraction=1)
+    assert len(loaders.cases("test")) == 10
+    assert [c.ids for c in loaders.spec.classes] == [(0,), (255,)]
+    with pytest.raises(ValueError, match="split train of data is empty"):
+        loaders.train_dataloader()
+
+
 def test_default_patch_is_the_median_image_rounded_up(data: Make) -> None:
     assert data(patch=None).spec.tile == (64, 64)
 

@@ -135,14 +135,16 @@ def test_encodings_of_binary_masks(sets: Sets, kind: str) -> None:
     assert (read(0).mask == sets.mask).all()
 
 
-def test_binary_ids_are_discovered_over_all_masks(sets: Sets) -> None:
+def test_binary_ids_are_discovered_over_all_masks_and_shown(
+    sets: Sets, caplog: pytest.LogCaptureFixture
+) -> None:
     sets.picture("c0.png", np.zeros(SIZE, np.uint8), "masks")  # an empty mask tells nothing
     sets.picture("c1.png", sets.mask * 255, "masks")
     sets.picture("c2.png", sets.mask * 255, "masks")
     sets.fill()
     data = sets.data()
     assert [(c.name, c.ids) for c in data.spec.classes] == [("background", (0,)), ("foreground", (255,))]
-    assert data.describe()[2] == "classes    background (0), foreground (255) (found in the masks)"
+    assert "found in the masks: background (0), foreground (255); set data.classes" in caplog.text
 
 
 def test_minus_one_as_ignore_and_sparse_ids(sets: Sets) -> None:

@@ -1,17 +1,16 @@
 """The data of a run: from a data config to cases, their spec, and loaders."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from ..inference.contract import ClassSpec, DataSpec, Normalisation
+from ..inference.contract import ClassSpec, DataSpec
 from .augment import Augment, Unchanged
 from .case import SPLITS, Case, Listing, Sample
 from .check import Report, check_cases, empty_splits
@@ -20,6 +19,7 @@ from .patches import Example, TrainPatches, WholeCases
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
+from .spec import default_patch, facts, normalisation_of
 from .survey import OnError, Survey, discover_classes, refuse, survey_images
 
 _log = logging.getLogger(__name__)
@@ -153,8 +153,9 @@ class SegmentationData(LightningDataModule):
 
     @cached_property
     def survey(self) -> Survey:
-        """What the training images tell."""
-        return survey_images(self._some("train"), bands=self.bands, nodata=self.nodata)
+        """What the training images tell; of a set without any, all images."""
+        cases = self.cases("train") or self.listing.cases
+        return survey_images(cases, bands=self.bands, nodata=self.nodata)
 
     @cached_property
     def spec(self) -> DataSpec:
@@ -202,54 +203,42 @@ class SegmentationData(LightningDataModule):
         except (ValueError, OSError) as error:
             return Report([str(error)], [])
         empty = empty_splits(listing.cases)
+        problems, notes = listing.problems + empty.problems, listing.notes + empty.notes
         there = [c for c in listing.cases if c.mask is not None and c.image.is_file() and c.mask.is_file()]
         try:
-            # what cannot be read is passed over here and named by check_cases
-            survey = survey_images(
-                [c for c in there if c.split == "train"],
-                bands=self.bands,
-                nodata=self.nodata,
-                on_error=lambda error: None,
-            )
-            found = check_cases(there, self._spec(survey, there, lambda error: None), progress)
+            survey, spec = self._lenient(there)
+            found = check_cases(there, spec, progress)
         except (ValueError, OSError) as error:
-            found = Report([str(error)], [])
-        return Report(
-            [*listing.problems, *empty.problems, *found.problems],
-            [*listing.notes, *empty.notes, *found.notes],
-        )
+            return Report([*problems, str(error)], notes)
+        problems += found.problems
+        if not problems:
+            self.survey, self.spec = survey, spec  # spares the next question a second look
+        return Report(problems, [facts(survey), *notes, *found.notes])
 
     def check(self) -> list[str]:
         """Every problem, one sentence each, naming the file."""
         return self.report().problems
 
-    def describe(self) -> list[str]:
-        """What the set is, in a few lines for people."""
-        spec, cases = self.spec, self.listing.cases
-        counts = Counter(case.split for case in cases)
-        lines = [
-            f"set        {self.name}: "
-            + ", ".join(f"{counts[s]} {s}" for s in SPLITS)
-            + f", {len({case.group for case in cases})} groups",
-            f"images     {spec.ndim}D, {len(spec.bands)} band(s) ({', '.join(spec.bands)}), median size "
-            + " x ".join(map(str, self.survey.size)),
-            "classes    " + _classes_line(spec.classes) + ("" if self.classes else " (found in the masks)"),
-            f"normalise  {spec.normalisation.method}, patch {' x '.join(map(str, spec.tile))}",
-        ]
-        if spec.value_range is not None:
-            lines[1] += f", values {spec.value_range[0]:g} to {spec.value_range[1]:g}"
-        if spec.spacing is not None:
-            lines[1] += f", spacing {' x '.join(f'{s:.4g}' for s in spec.spacing)} {spec.unit}"
-        return lines
-
     @cached_property
     def _reader(self) -> CachingReader:
         return CachingReader(self.spec, budget=self.cache_bytes / max(1, self.num_workers))
 
+    def _lenient(self, cases: Sequence[Case]) -> tuple[Survey, DataSpec]:
+        """Survey and spec of whatever can be read; `check_cases` names the rest."""
+        if "spec" in self.__dict__:
+            return self.survey, self.spec
+        survey = survey_images(
+            [c for c in cases if c.split == "train"] or cases,
+            bands=self.bands,
+            nodata=self.nodata,
+            on_error=lambda error: None,
+        )
+        return survey, self._spec(survey, cases, lambda error: None)
+
     def _spec(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> DataSpec:
         if self.ndim not in (None, survey.ndim):
             raise ValueError(f"data.ndim={self.ndim}, but the images of {self.name} are {survey.ndim}D")
-        tile = self.patch or _default_patch(survey.size)
+        tile = self.patch or default_patch(survey.size)
         if len(tile) != survey.ndim:
             raise ValueError(
                 f"data.patch={list(tile)} has {len(tile)} sizes, but the images are {survey.ndim}D"
@@ -258,7 +247,7 @@ class SegmentationData(LightningDataModule):
             ndim=survey.ndim,
             bands=survey.bands,
             classes=self.classes or self._discovered(survey, cases, on_error),
-            normalisation=_normalisation(self.normalise, survey),
+            normalisation=normalisation_of(self.normalise, survey),
             tile=tile,
             multilabel=self.multilabel,
             ignore_index=self.ignore_index,
@@ -276,9 +265,12 @@ class SegmentationData(LightningDataModule):
             multilabel=self.multilabel,
             on_error=on_error,
         )
-        _log.info("classes found in the masks of %s: %s", self.name, _classes_line(classes))
-        if not self.multilabel and classes[-1].ids == (255,) and len(classes) > 2:
-            _log.warning("id 255 often means 'no label'; if it does here, set data.ignore_index=255")
+        found = ", ".join(f"{c.name} ({short(c.ids)})" for c in classes)
+        hint = "set data.classes to name them"
+        if classes[-1].ids == (255,) and len(classes) > 2:
+            hint += ", and data.ignore_index=255 if 255 means 'no label'"
+        # a warning, because the user should look at what was guessed
+        rank_zero_only(_log.warning)("data.classes is not set; found in the masks: %s; %s", found, hint)
         return classes
 
     def _some(self, split: str) -> list[Case]:
@@ -300,29 +292,3 @@ class SegmentationData(LightningDataModule):
         return DataLoader(
             dataset, num_workers=self.num_workers, persistent_workers=self.num_workers > 0, **options
         )
-
-
-def _normalisation(config: Mapping[str, Any], survey: Survey) -> Normalisation:
-    """From the config; ``fixed`` takes the numbers that are not given from the training images."""
-    known = {field.name for field in fields(Normalisation)}
-    unknown = sorted(set(config) - known)
-    if unknown:
-        raise ValueError(
-            f"data.normalise has the unknown key '{unknown[0]}'; known are {', '.join(sorted(known))}"
-        )
-    values = dict(config)
-    if values.get("method") == "fixed":
-        values = {**values, "mean": values.get("mean") or survey.mean, "std": values.get("std") or survey.std}
-    numbers: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("mean", "std") if key in values}
-    return Normalisation(**values, **numbers)
-
-
-def _default_patch(size: Sequence[int]) -> tuple[int, ...]:
-    """The median image rounded up to what five halvings (2D) or four (3D) divide, within limits."""
-    step, most = (32, 256) if len(size) == 2 else (16, 64)
-    return tuple(min(most, -(-n // step) * step) for n in size)
-
-
-def _classes_line(classes: Sequence[ClassSpec]) -> str:
-    """``background (0), nucleus (255)``."""
-    return ", ".join(f"{c.name} ({short(c.ids)})" for c in classes)

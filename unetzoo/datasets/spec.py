@@ -1,0 +1,39 @@
+"""What follows from a survey: normalisation, patch, and a line for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from ..inference.contract import Normalisation
+from .survey import Survey
+
+
+def normalisation_of(config: Mapping[str, Any], survey: Survey) -> Normalisation:
+    """From the config; ``fixed`` takes the numbers that are not given from the training images."""
+    known = {field.name for field in fields(Normalisation)}
+    unknown = sorted(set(config) - known)
+    if unknown:
+        raise ValueError(
+            f"data.normalise has the unknown key '{unknown[0]}'; known are {', '.join(sorted(known))}"
+        )
+    values = dict(config)
+    if values.get("method") == "fixed":
+        values = {**values, "mean": values.get("mean") or survey.mean, "std": values.get("std") or survey.std}
+    numbers: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("mean", "std") if key in values}
+    return Normalisation(**values, **numbers)
+
+
+def default_patch(size: Sequence[int]) -> tuple[int, ...]:
+    """The median image rounded up to what five halvings (2D) or four (3D) divide, within limits."""
+    step, most = (32, 256) if len(size) == 2 else (16, 64)
+    return tuple(min(most, -(-n // step) * step) for n in size)
+
+
+def facts(survey: Survey) -> str:
+    """The images in a line for people."""
+    line = f"images of {' x '.join(map(str, survey.size))} (median)"
+    if survey.value_range is not None:
+        line += f", values from {survey.value_range[0]:g} to {survey.value_range[1]:g}"
+    if survey.spacing is not None:
+        line += f", spacing {' x '.join(f'{s:.4g}' for s in survey.spacing)} {survey.unit}"
+    return line
