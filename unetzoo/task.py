@@ -96,17 +96,15 @@ class SegmentationTask(LightningModule):
                 "nothing was saved over the last good checkpoint; lower optimizer.lr, set "
                 "trainer.gradient_clip_val or look at these cases"
             )
+        size = len(image)
         self.log(
-            "train/loss",
-            loss,
-            on_step=True,
-            on_epoch=True,
-            prog_bar=True,
-            sync_dist=True,
-            batch_size=len(image),
+            "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=size
         )
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
         return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log the rate that this step uses."""
+        self.log("lr", optimizer.param_groups[0]["lr"], on_step=True, on_epoch=False)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Keep a whole validation case where it is: only its tiles go to the device."""
@@ -163,13 +161,19 @@ class SegmentationTask(LightningModule):
         """Optimizer and schedule from the config's partials."""
         decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
-        optimizer = self.make_optimizer([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
+        try:
+            optimizer = self.make_optimizer([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"optimizer: {error}") from error
         if self.make_scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             raise ValueError("a schedule needs an end; set trainer.max_epochs or trainer.max_steps")
-        schedule = self.make_scheduler(optimizer, total_steps=int(steps))
+        try:
+            schedule = self.make_scheduler(optimizer, total_steps=int(steps))
+        except TypeError as error:
+            raise ValueError(f"scheduler: {error}") from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _sync_buffers_in_forward(self, on: bool) -> None:

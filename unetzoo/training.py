@@ -72,14 +72,7 @@ def train(cfg: DictConfig) -> Path:
         model = build_model(cfg.model)
         _match(model, spec)
         config = OmegaConf.to_yaml(cfg, resolve=True)
-        task = SegmentationTask(
-            model,
-            _build(cfg, "loss"),
-            _build(cfg, "optimizer"),
-            scheduler=_build(cfg, "scheduler"),
-            data=spec,
-            **cfg.get("task", {}),
-        )
+        task = _task(cfg, model, spec)
         trainer = _trainer(cfg, run_dir, config, spec, start)
         _save_config(run_dir, config)
         _introduce(run_dir, model, data, start, trainer)
@@ -170,6 +163,14 @@ def _match(model: UNet, spec: DataSpec) -> None:
         )
     if outputs not in (1, len(spec.classes)):
         raise ValueError(f"the head has {outputs} outputs for {len(spec.classes)} classes")
+
+
+def _task(cfg: DictConfig, model: UNet, spec: DataSpec) -> SegmentationTask:
+    loss, optimizer, scheduler = (_build(cfg, key) for key in ("loss", "optimizer", "scheduler"))
+    try:
+        return SegmentationTask(model, loss, optimizer, scheduler=scheduler, data=spec, **cfg.get("task", {}))
+    except TypeError as error:
+        raise ValueError(f"task: {error}") from error
 
 
 def _trainer(cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start) -> Trainer:

@@ -48,6 +48,7 @@ def settings(pictures: Path, tmp_path: Path) -> list[str]:
         f"data.images={pictures / 'images'}",
         f"data.masks={pictures / 'masks'}",
         "data.bands=1",
+        "data.classes={background: 0, disc: 255}",
         "data.patch=[16,16]",
         "data.batch_size=3",
         "data.num_workers=0",

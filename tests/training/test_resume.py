@@ -101,7 +101,7 @@ def test_kill_9_and_the_same_command_again(settings: list[str], config: Compose,
     assert process.wait() == -signal.SIGKILL
     assert not read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["unetzoo"]["finished"]
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert again.returncode == 0, again.stderr
+    assert (again.returncode, again.stderr) == (0, "")
     assert "going on after epoch" in again.stdout
     assert same_ending(tmp_path / "run", train(config("run_id=whole", *more)))
 
