@@ -10,11 +10,12 @@ from PIL import Image as Pillow
 from tests.evaluation.conftest import make_image, make_spec, square
 
 from unetzoo.evaluation.overlays import ERRORS, SIDE, Overlays, draw, shown_bands
-from unetzoo.inference.contract import IGNORE
+from unetzoo.inference.contract import IGNORE, ClassSpec
 
 
 def decode(uri: str) -> np.ndarray:
-    return np.asarray(Pillow.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2]))))
+    picture = Pillow.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2])))
+    return np.asarray(picture if picture.format == "JPEG" else picture.convert("RGBA"))
 
 
 def draw_labels(reference: np.ndarray, prediction: np.ndarray, **spec: object) -> Overlays:
@@ -99,6 +100,15 @@ def test_overlapping_classes_are_drawn_over_each_other() -> None:
     spec = make_spec(("whole", "core"), multilabel=True)
     layer = decode(draw(make_image(stack[:1]), stack, stack, spec, (0, 1)).reference)
     assert at(layer, 9.5 / 20, 9.5 / 20)[:3] == spec.classes[1].colour
+
+
+def test_more_classes_than_a_palette_has_colours() -> None:
+    classes = tuple(ClassSpec(f"c{i}", (i,), (i, 7, 250 - i)) for i in range(150))
+    reference = np.full((10, 15), 149, np.uint8)
+    reference[:, :5] = 3
+    spec = replace(make_spec(), classes=classes)
+    layer = decode(draw(make_image(reference[None]), reference, reference, spec, range(150)).reference)
+    assert at(layer, 9.5 / 10, 14.5 / 15)[:3] == (149, 7, 101)
 
 
 def test_red_green_and_blue_are_found_by_name() -> None:
