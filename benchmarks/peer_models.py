@@ -50,7 +50,7 @@ def monai_unet(
 ) -> Peer:
     """``monai.networks.nets.UNet`` in 3D, one logit per class."""
     assert head["activation"] == "softmax"
-    from monai.networks.nets import UNet
+    from monai.networks.nets.unet import UNet
 
     strides = (2,) * (len(channels) - 1)
     net = UNet(3, in_channels, num_classes, tuple(channels), strides, num_res_units=num_res_units)

@@ -1,6 +1,6 @@
 """Our U-Net beside a peer's: same data, same batches, same budget, loss and schedule, several seeds.
 
-    python benchmarks/peers.py dsb2018_nuclei fair_kampala hippocampus_msd --data <folder with the sets>
+    python -m benchmarks.peers dsb2018_nuclei fair_kampala hippocampus_msd --data <folder with the sets>
 
 Each run trains the experiment's config, with the peer's network put in for the peer's runs; the best
 checkpoint is chosen on val, then measured once on test. A run that is there already is not repeated.
@@ -15,10 +15,10 @@ from statistics import mean
 from typing import Any
 
 import torch
+from benchmarks.peer_models import Peer
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from peer_models import Peer
 
 from unetzoo import inference
 from unetzoo.checkpoints import read_checkpoint
@@ -28,11 +28,14 @@ from unetzoo.predictor import Predictor, TorchNetwork
 from unetzoo.training import train
 
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "dsb2018_nuclei": ("smp.Unet", {"_target_": "peer_models.smp_unet", "encoder_name": "resnet18"}),
-    "fair_kampala": ("smp.Unet", {"_target_": "peer_models.smp_unet", "encoder_name": "resnet18"}),
+    "dsb2018_nuclei": (
+        "smp.Unet",
+        {"_target_": "benchmarks.peer_models.smp_unet", "encoder_name": "resnet18"},
+    ),
+    "fair_kampala": ("smp.Unet", {"_target_": "benchmarks.peer_models.smp_unet", "encoder_name": "resnet18"}),
     "hippocampus_msd": (
         "monai.UNet",
-        {"_target_": "peer_models.monai_unet", "channels": [16, 32, 64, 128], "num_res_units": 2},
+        {"_target_": "benchmarks.peer_models.monai_unet", "channels": [16, 32, 64, 128], "num_res_units": 2},
     ),
 }
 
@@ -52,8 +55,8 @@ def run(experiment: str, network: str, seed: int, data: Path, out: Path) -> dict
     ]
     with initialize_config_module("unetzoo.configs", version_base="1.3"):
         cfg = compose("train", overrides)
+    OmegaConf.set_struct(cfg, False)
     cfg.logger = None
-    cfg.trainer.enable_progress_bar = False
     if network != "unetzoo":
         # the head's entry stays: the loss reads its activation there
         cfg.model = {"in_channels": None, "num_classes": None, "head": cfg.model.head, **PEERS[experiment][1]}

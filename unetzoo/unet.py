@@ -108,7 +108,7 @@ class UNet(HubMixin, nn.Module):
 
     def pad(self, x: Tensor) -> Tensor:
         """Repeat the border at the far end of each axis up to the next multiple of ``divisor``."""
-        missing = [(-size) % unit for size, unit in zip(x.shape[2:], self.divisor, strict=True)]
+        missing = [(size + unit - 1) // unit * unit - size for size, unit in zip(x.shape[2:], self.divisor, strict=True)]
         # while a graph with dynamic sizes is recorded these are symbols, and padding must stay in the graph
         if all(isinstance(m, int) and m == 0 for m in missing):
             return x
