@@ -136,7 +136,7 @@ def test_encodings_of_binary_masks(sets: Sets, kind: str) -> None:
 
 
 def test_binary_ids_are_discovered_over_all_masks_and_shown(
-    sets: Sets, caplog: pytest.LogCaptureFixture
+    sets: Sets, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sets.picture("c0.png", np.zeros(SIZE, np.uint8), "masks")  # an empty mask tells nothing
     sets.picture("c1.png", sets.mask * 255, "masks")
@@ -144,7 +144,8 @@ def test_binary_ids_are_discovered_over_all_masks_and_shown(
     sets.fill()
     data = sets.data()
     assert [(c.name, c.ids) for c in data.spec.classes] == [("background", (0,)), ("foreground", (255,))]
-    assert "found in the masks: background (0), foreground (255); set data.classes" in caplog.text
+    shown = "classes found in the masks: background (0), foreground (255); set data.classes to name them\n"
+    assert capsys.readouterr().out == shown
 
 
 def test_minus_one_as_ignore_and_sparse_ids(sets: Sets) -> None:

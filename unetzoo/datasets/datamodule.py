@@ -1,6 +1,5 @@
 """The data of a run: from a data config to cases, their spec, and loaders."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +20,6 @@ from .sampling import DrawSampler
 from .source import Source
 from .spec import default_patch, facts, normalisation_of
 from .survey import OnError, Survey, discover_classes, refuse, survey_images
-
-_log = logging.getLogger(__name__)
 
 
 class SegmentationData(LightningDataModule):
@@ -269,8 +266,8 @@ class SegmentationData(LightningDataModule):
         hint = "set data.classes to name them"
         if classes[-1].ids == (255,) and len(classes) > 2:
             hint += ", and data.ignore_index=255 if 255 means 'no label'"
-        # a warning, because the user should look at what was guessed
-        rank_zero_only(_log.warning)("data.classes is not set; found in the masks: %s; %s", found, hint)
+        # printed, not logged: the user should look at what was guessed, whatever happens to logs
+        rank_zero_only(print)(f"classes found in the masks: {found}; {hint}", flush=True)
         return classes
 
     def _some(self, split: str) -> list[Case]:
