@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..inference.contract import IGNORE, DataSpec
-from .case import SPLITS, Case, Sample
+from .case import Case, Sample
 from .reader import read_case
 
 
@@ -60,17 +60,13 @@ def check_cases(
 
 def empty_splits(cases: Sequence[Case]) -> Report:
     """Training needs train and val; without test there is only nothing to report in the end."""
-    counts = Counter(case.split for case in cases)
-    missing = [split for split in SPLITS if not counts[split]]
-    return Report(
-        [
-            f"split {split} is empty; name cases for it, or set data.{split}_fraction"
-            for split in missing
-            if split == "val"
-        ]
-        + [f"split {split} is empty; there is nothing to train on" for split in missing if split == "train"],
-        [f"split {split} is empty" for split in missing if split == "test"],
-    )
+    there = {case.split for case in cases}
+    problems = []
+    if "train" not in there:
+        problems.append("split train is empty; there is nothing to train on")
+    if "val" not in there:
+        problems.append("split val is empty; name cases for it, or raise data.val_fraction")
+    return Report(problems, [] if "test" in there else ["split test is empty"])
 
 
 def _check_case(case: Case, spec: DataSpec) -> _Finding:
