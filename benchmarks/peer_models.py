@@ -31,12 +31,25 @@ class Peer(nn.Module):
         return logits
 
 
-def smp_unet(*, in_channels: int, num_classes: int, head: Mapping[str, Any], encoder_name: str) -> Peer:
+def smp_unet(
+    *,
+    in_channels: int,
+    num_classes: int,
+    head: Mapping[str, Any],
+    encoder_name: str,
+    decoder_channels: Sequence[int],
+) -> Peer:
     """``segmentation_models_pytorch.Unet`` from scratch, with as many logits as our head would have."""
     import segmentation_models_pytorch as smp
 
     outputs = 1 if head["activation"] == "sigmoid" else num_classes
-    net = smp.Unet(encoder_name, encoder_weights=None, in_channels=in_channels, classes=outputs)
+    net = smp.Unet(
+        encoder_name,
+        encoder_weights=None,
+        decoder_channels=tuple(decoder_channels),
+        in_channels=in_channels,
+        classes=outputs,
+    )
     return Peer(net, ndim=2, divisor=32, num_classes=num_classes, outputs=outputs, layout=True)
 
 

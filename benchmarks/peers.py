@@ -27,6 +27,11 @@ from unetzoo.inference.contract import Contract
 from unetzoo.predictor import Predictor, TorchNetwork
 from unetzoo.training import train
 
+SMP = {
+    "_target_": "benchmarks.peer_models.smp_unet",
+    "encoder_name": "resnet18",
+    "decoder_channels": [128, 64, 32, 16, 8],
+}
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dsb2018_nuclei": (
         "smp.Unet",
@@ -58,8 +63,9 @@ def run(experiment: str, network: str, seed: int, data: Path, out: Path) -> dict
     OmegaConf.set_struct(cfg, False)
     cfg.logger = None
     if network != "unetzoo":
-        # the head's entry stays: the loss reads its activation there
-        cfg.model = {"in_channels": None, "num_classes": None, "head": cfg.model.head, **PEERS[experiment][1]}
+        # the loss reads the head's activation from the model's config
+        head = {"activation": cfg.model.head.activation}
+        cfg.model = {"in_channels": None, "num_classes": None, "head": head, **PEERS[experiment][1]}
     start = time.perf_counter()
     run_dir = train(cfg)
     minutes = (time.perf_counter() - start) / 60
