@@ -101,7 +101,9 @@ def _model_folder() -> None:
 
 
 def _manifest() -> None:
-    rows = [f"images/c{i}.png,masks/c{9 if i == 2 else i}.png,{'val' if i > 3 else 'train'}" for i in range(6)]
+    rows = [
+        f"images/c{i}.png,masks/c{9 if i == 2 else i}.png,{'val' if i > 3 else 'train'}" for i in range(6)
+    ]
     Path("manifest.csv").write_text("\n".join(["image,mask,split", *rows]))
 
 
@@ -128,7 +130,7 @@ CASES = [
     Case("data option", ["eval", f"ckpt={CKPT}", "data=foldr"], "data=foldr.*did you mean folder"),
     Case("experiment", ["train", "experiment=demoo"], "experiment=demoo"),
     Case("loss", [*TRAIN, "loss=dise"], "loss=dise.*did you mean dice"),
-    Case("key", [*TRAIN, "trainer.max_epoch=3"], r"trainer\.max_epoch .*did you mean trainer\.max_epochs"),
+    Case("key", [*TRAIN, "trainer.max_epoch=3"], r"trainer\.max_epoch .*did you mean max_epochs"),
     Case("key without its parent", [*TRAIN, "lr=3"], r"lr .*did you mean optimizer\.lr"),
     Case("key of the model's data", ["eval", f"ckpt={CKPT}", "data.rot=x"], r"data\.rot.*did you mean root"),
     Case("argument", [*TRAIN, "+model.skip.inne=3"], "inne"),
@@ -137,7 +139,9 @@ CASES = [
     Case("broken yaml", [*TRAIN, "--config-dir", "mine", "experiment=broken"], "broken", _config_dir),
     # values
     Case("word for a number", [*TRAIN, "trainer.max_epochs=many"], r"max_epochs=many.*number"),
-    Case("word for a switch", [*TRAIN, "model.deep_supervision=often"], "deep_supervision=often.*true or false"),
+    Case(
+        "word for a switch", [*TRAIN, "model.deep_supervision=often"], "deep_supervision=often.*true or false"
+    ),
     Case("number for a list", [*TRAIN, "model.encoder.channels=8"], "channels=8.*list"),
     Case("word for a part", [*TRAIN, "model.skip=nested"], "model/skip=nested"),
     Case("interpolation", [*TRAIN, "data.name=${data.nome}"], r"data\.nome"),
@@ -153,7 +157,11 @@ CASES = [
     Case("empty policy", ["eval", f"ckpt={CKPT}", "empty=zero"], "zero"),
     # parts that do not go together
     Case("timm name", ["train", *DATA, "model/encoder=timm", "model.encoder.name=resnet3"], "resnet3"),
-    Case("two merges", ["explain", "model/skip=chain", "+model/skip@model.skip.steps.third=add"], "AttentionGate"),
+    Case(
+        "two merges",
+        ["explain", "model/skip=chain", "+model/skip@model.skip.steps.third=add"],
+        "AttentionGate",
+    ),
     Case("3D on 2D", [*TRAIN, "model/encoder=conv3d"], "3D.*2D"),
     Case("bands", [*TRAIN, "model.in_channels=5"], "in_channels=5"),
     Case("classes", [*TRAIN, "model.num_classes=5"], "num_classes=5"),
@@ -163,7 +171,12 @@ CASES = [
     Case("no folder", [*TRAIN, "data.images=nowhere"], "nowhere"),
     Case("no data", ["train", "data=folder"], r"data\.(images|manifest)"),
     Case("no mask", TRAIN, "c3", lambda: Path("masks/c3.png").unlink()),
-    Case("mask in a manifest", [*TRAIN, "data.images=null", "data.masks=null", "data.manifest=manifest.csv"], "c9", _manifest),
+    Case(
+        "mask in a manifest",
+        [*TRAIN, "data.images=null", "data.masks=null", "data.manifest=manifest.csv"],
+        "c9",
+        _manifest,
+    ),
     Case("truncated image", TRAIN, r"c2\.png", _truncate("images/c2.png")),
     Case("text for an image", TRAIN, r"c2\.png", lambda: _void(Path("images/c2.png").write_text("hello"))),
     Case("mask of another size", TRAIN, r"c1\.png", _picture("masks/c1.png", ONE[:20])),
@@ -171,7 +184,12 @@ CASES = [
     Case("mask of fractions", TRAIN, r"c1\.tif", _tiff("masks/c1.tif", ONE * np.float32(0.5))),
     Case("image with other bands", TRAIN, r"c4\.tif", _tiff("images/c4.tif", np.stack([ONE] * 5))),
     Case("NaN image", TRAIN, r"c5\.tif", _tiff("images/c5.tif", ONE * np.float32(np.nan))),
-    Case("unknown id", [*TRAIN, "data.classes={background: 0, cell: 1}"], r"c1\.png.*7", _picture("masks/c1.png", ONE * 7)),
+    Case(
+        "unknown id",
+        [*TRAIN, "data.classes={background: 0, cell: 1}"],
+        r"c1\.png.*7",
+        _picture("masks/c1.png", ONE * 7),
+    ),
     Case("empty train split", [*TRAIN, "data.val_fraction=0"], "val"),
     Case("empty test split", ["eval", f"ckpt={CKPT}", "data.test_fraction=0"], "test"),
     Case("data check", ["data", "check", *DATA], r"c2\.png", _truncate("images/c2.png")),
@@ -180,10 +198,25 @@ CASES = [
     Case("truncated checkpoint", ["eval", f"ckpt={CKPT}"], r"best\.ckpt", _truncate(CKPT)),
     Case("foreign checkpoint", ["export", "ckpt=x.ckpt"], r"x\.ckpt", lambda: torch.save({"a": 1}, "x.ckpt")),
     Case("checkpoint that calls", ["eval", f"ckpt={CKPT}"], r"os\.system", _edit_checkpoint(_call_os_system)),
-    Case("future checkpoint", ["eval", f"ckpt={CKPT}"], "schema 9", _edit_checkpoint(lambda o: o.update(schema=9))),
+    Case(
+        "future checkpoint",
+        ["eval", f"ckpt={CKPT}"],
+        "schema 9",
+        _edit_checkpoint(lambda o: o.update(schema=9)),
+    ),
     Case("foreign folder", ["export", "ckpt=model"], "config.json", _model_folder),
-    Case("foreign ONNX", ["predict", "ckpt=foreign.onnx", "inputs=images", "out=predicted"], r"foreign\.onnx", _foreign_onnx),
-    Case("truncated ONNX", ["predict", f"ckpt={ONNX}", "inputs=images", "out=predicted"], r"model\.onnx", _truncate(ONNX)),
+    Case(
+        "foreign ONNX",
+        ["predict", "ckpt=foreign.onnx", "inputs=images", "out=predicted"],
+        r"foreign\.onnx",
+        _foreign_onnx,
+    ),
+    Case(
+        "truncated ONNX",
+        ["predict", f"ckpt={ONNX}", "inputs=images", "out=predicted"],
+        r"model\.onnx",
+        _truncate(ONNX),
+    ),
     Case("exported twice", ["export", f"ckpt={ONNX}"], "exported already"),
     # inputs and outputs of prediction
     Case("no input", [*PREDICT, "inputs=nowhere.png"], r"nowhere\.png"),
@@ -205,11 +238,12 @@ def _void(_: object) -> None:
 def _nifti(path: str) -> None:
     import nibabel
 
-    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 8), np.float32), np.eye(4)), path)
+    image = nibabel.Nifti1Image(np.zeros((8, 8, 8), np.float32), np.eye(4))  # type: ignore[no-untyped-call]
+    nibabel.save(image, path)
 
 
 def _files(folder: Path) -> dict[str, int]:
-    """Files with their times of change, and folders, whose times change when a temporary file comes and goes."""
+    """Files with their times; folders without, since theirs change when a temporary file comes and goes."""
     return {
         str(path.relative_to(folder)): path.stat().st_mtime_ns if path.is_file() else 0
         for path in folder.rglob("*")

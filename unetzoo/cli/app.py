@@ -1,8 +1,10 @@
 """Runs a verb as a Hydra application, with Hydra's switches and our errors."""
 
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from hydra import version
@@ -53,27 +55,54 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
             failures.append(error)
 
     job.__module__ = work.__module__  # Hydra takes the job's name from it
-    full_error = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and leaving
     try:
-        _run_hydra(
-            args=parsed, args_parser=parser, task_function=job, config_path=CONFIGS, config_name=config
-        )
+        with _errors_raised(), _messages():
+            _run_hydra(
+                args=parsed, args_parser=parser, task_function=job, config_path=CONFIGS, config_name=config
+            )
     except SystemExit as leave:
-        return 2 if leave.code else 0  # after --help, or a --package that is not there
+        if type(leave) is not SystemExit or isinstance(leave.__context__, KeyboardInterrupt):
+            raise  # Lightning's, after a signal
+        return 2 if leave.code else 0  # Hydra's, after --help or for a --package that is not there
     except Exception as error:
-        raise translate(error, config, parsed.overrides) from error
-    finally:
-        if full_error is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full_error
+        failures = [error]
     failures = [translate(error, config, parsed.overrides) for error in failures]
     if len(codes) + len(failures) > 1:
         return _after_sweep(codes, failures)
     if failures:
         raise failures[0]
     return max(codes, default=0)
+
+
+@contextmanager
+def _errors_raised() -> Iterator[None]:
+    """Hydra raises instead of printing and leaving."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """What the library has to say goes to standard output; standard error is for what went wrong."""
+    logger = logging.getLogger("unetzoo")
+    handler = logging.StreamHandler(sys.stdout)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # or Hydra's own handlers, where a config has some, say it again
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def _after_sweep(codes: list[int], failures: list[Exception]) -> int:

@@ -91,18 +91,18 @@ def _composition(error: HydraException, config: str, overrides: list[str]) -> st
         return f"{key} is not in the defaults list of the {config} config; +{key}=... adds it"
     keys = list(_keys(_composed(config, [o for o in overrides if key not in o])))
     parent, _, last = key.rpartition(".")
-    same_parent = [k for k in keys if k.rpartition(".")[0] == parent]
-    # the same last word elsewhere is what is meant by lr=... and skip=..., then a slip in spelling
+    siblings = [k.rpartition(".")[2] for k in keys if parent and k.rpartition(".")[0] == parent]
+    # the same last word elsewhere is what is meant by lr=... and skip=...; else it is a slip in spelling
     elsewhere = [k for k in [*_groups(), *keys] if re.split(r"[./]", k)[-1] == last]
-    hint = f" (did you mean {elsewhere[0]}?)" if elsewhere else ""
-    hint = hint or did_you_mean(key, same_parent) or did_you_mean(key, [*_groups(), *keys])
-    siblings = (
-        f"; {parent} has {one_of(k.rpartition('.')[2] for k in same_parent)}"
-        if parent and same_parent
-        else ""
+    if elsewhere:
+        hint = f" (did you mean {elsewhere[0]}?)"
+    elif siblings:
+        hint = did_you_mean(last, siblings) + f"; {parent} has {one_of(siblings)}"
+    else:
+        hint = did_you_mean(key, [*_groups(), *keys])
+    return (
+        f"{key} is not a key of the {config} config{hint}; `--cfg job` shows every key, +key=value adds one"
     )
-    look = "`--cfg job` shows every key, +key=value adds one"
-    return f"{key} is not a key of the {config} config{hint}{siblings}; {look}"
 
 
 def _instantiation(error: InstantiationException) -> Exception:

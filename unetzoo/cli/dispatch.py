@@ -4,7 +4,7 @@
 library only; a verb's module is imported when the verb is called.
 
 Exit codes: 0 fine, 1 a bug (traceback), 2 a user's error (one sentence), 3 a check failed, 4 partly done,
-130 interrupted.
+130 interrupted, 143 terminated.
 """
 
 import os
@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Lightning shuts down on Ctrl-C and then leaves with 1
         if isinstance(leave.__context__, KeyboardInterrupt):
             return _interrupted(verb)
+        if type(leave).__name__ == "SIGTERMException":
+            return 143
         raise
     except Exception as error:
         return _failed(error, verb, verbose=len(args) < len(given))
