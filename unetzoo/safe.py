@@ -6,15 +6,18 @@ from typing import Any
 
 __all__ = ["check_targets"]
 
-# beside unetzoo's own functions and classes
-_ALLOWED = {
-    "torch.optim.AdamW",
-    "torch.optim.SGD",
-    "lightning.pytorch.Trainer",
-    "lightning.pytorch.callbacks.EMAWeightAveraging",
-    "lightning.pytorch.callbacks.EarlyStopping",
-    "lightning.pytorch.loggers.TensorBoardLogger",
-}
+# parts, and nothing that takes a config, a name or a command and acts on it (zoo, hub, cli, training)
+_PARTS = (
+    "unetzoo.datasets",
+    "unetzoo.decoders",
+    "unetzoo.encoders",
+    "unetzoo.heads",
+    "unetzoo.losses",
+    "unetzoo.pruning",
+    "unetzoo.schedules",
+    "unetzoo.skips",
+    "unetzoo.unet",
+)
 
 
 def check_targets(config: Mapping[str, Any], source: str) -> None:
@@ -23,38 +26,46 @@ def check_targets(config: Mapping[str, Any], source: str) -> None:
     Hydra's ``_target_`` runs code, so a checkpoint, an ONNX file or a folder from a hub could run anything.
 
     Args:
-        config: A plain nested mapping, before it is instantiated.
+        config: A plain nested mapping, resolved, before it is instantiated.
         source: The file it came from, for the message.
 
     Raises:
-        ValueError: Naming the first target that is not allowed.
+        ValueError: Naming the first target that is not allowed, or the first interpolation, which could make
+            one.
     """
-    for target in _targets(config):
-        if target not in _ALLOWED and not _is_ours(target):
+    for key, value in _strings(config):
+        if "${" in value:
+            raise ValueError(f"{source}: its config holds the interpolation {value!r}; save it resolved")
+        if key == "_target_" and not _is_part(value):
             raise ValueError(
-                f"{source}: its config would call {target!r}, which is not a part of unetzoo; "
+                f"{source}: its config would call {value!r}, which is not a part of unetzoo; "
                 "load only files you trust, or rebuild the model in Python and load its weights"
             )
 
 
-def _targets(node: Any) -> Iterator[str]:
+def _strings(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """All text in nested mappings and sequences, each with the key it stands under."""
     if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from _targets(value)
+        for name, value in node.items():
+            yield from _strings(value, str(name))
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from _targets(value)
+            yield from _strings(value, key)
+    elif isinstance(node, str) or key == "_target_":
+        yield key, str(node)
 
 
-def _is_ours(target: str) -> bool:
-    """Whether the name is a class or function that unetzoo defines: ``unetzoo.x.os.system`` is not."""
-    if not target.startswith("unetzoo."):
-        return False
+def _is_part(target: str) -> bool:
+    """Whether the name is a public class or function that a part's module defines."""
     module, _, name = target.rpartition(".")
+    if not _inside(module) or "._" in f".{target}":
+        return False
     try:
         found = getattr(import_module(module), name, None)
     except ImportError:
         return False
-    return callable(found) and str(getattr(found, "__module__", "")).startswith("unetzoo.")
+    return callable(found) and _inside(str(getattr(found, "__module__", "")))
+
+
+def _inside(module: str) -> bool:
+    return any(module == part or module.startswith(f"{part}.") for part in _PARTS)
