@@ -226,6 +226,8 @@ def _read_checkpoint(path: Path) -> Saved:
 
 def _without_downloads(config: dict[str, Any]) -> dict[str, Any]:
     """The same model, its encoder not asking for weights that are about to be overwritten."""
+    if "model" in config:  # a pruned one holds the whole one's config
+        return {**config, "model": _without_downloads(config["model"])}
     encoder = {k: v for k, v in config.get("encoder", {}).items() if k not in ("pretrained", "weights")}
     return {**config, "encoder": encoder}
 

@@ -88,10 +88,9 @@ def contract_of(
             f"the model takes {model.in_channels} bands in {model.ndim}D but the data has "
             f"{len(data.bands)} in {data.ndim}D; pass the data it was trained on"
         )
-    name = str((model.config or {}).get("_target_", type(model).__name__)).rpartition(".")[2]
     parts = (type(part).__name__ for part in (model.encoder, model.skip, model.decoder))
     return Contract(
-        name=f"{name}({', '.join(parts)})",
+        name=f"{type(model).__name__}({', '.join(parts)})",
         data=data,
         activation=model.activation,
         divisor=model.divisor,

@@ -6,7 +6,8 @@ from torch import nn
 
 from unetzoo.decoders import ConvDecoder
 from unetzoo.levels import Gate
-from unetzoo.skips import NestedSkip
+from unetzoo.skips import Concat, NestedSkip
+from unetzoo.skips.nested import nested_levels
 from unetzoo.unet import UNet
 
 __all__ = ["prune"]
@@ -16,11 +17,12 @@ def prune(model: UNet, depth: int) -> UNet:
     """The sub-network L_depth of a UNet++, equal to its side output X[0][depth].
 
     Zhou et al. 2019, arXiv:1912.05074, sec. III-C: diagonal ``depth`` of the nodes becomes the decoder and
-    nothing beyond it remains, so an exported file carries no dead weights.
+    nothing beyond it remains, so an exported file carries no dead weights. Images are still padded to the
+    whole network's divisor, or the two would differ at the border of sizes that need padding.
 
     Args:
         model: A UNet++ trained with deep supervision. It is left as it is.
-        depth: 1 to the number of its rows below the finest; the full depth returns the main head alone.
+        depth: 1 to the number of its rows below the finest; the full depth keeps all but the side heads.
 
     Raises:
         ValueError: If the model has no nested skips, no side heads, or no such depth.
@@ -36,23 +38,29 @@ def prune(model: UNet, depth: int) -> UNet:
         raise ValueError(f"depth {depth} is not between 1 and {skip.depth}, the depth of this model")
     small = copy.deepcopy(model)
     small.deep_supervision = small.average_heads = False
+    if model.config is not None:
+        small.config = {"_target_": "unetzoo.pruning.prune", "model": model.config, "depth": depth}
     small.heads = nn.ModuleList([small.heads[0 if depth == skip.depth else depth]])
     if depth == skip.depth:
         return small
     inner, way_up = small.skip, small.decoder
     assert isinstance(inner, NestedSkip)
     assert isinstance(way_up, ConvDecoder)
+    small.metrics = {}  # they were measured on the whole network
     small.encoder.truncate(depth)
     rows = small.encoder.levels
     way_up.ups = nn.ModuleList(inner.ups[f"{i}_{depth - i}"] for i in range(depth))
     way_up.blocks = nn.ModuleList(inner.blocks[f"{i}_{depth - i}"] for i in range(depth))
     way_up.levels, way_up.skipless = rows[:-1], 0
-    way_up.gates = [Gate(g.channels, g.stride, row) for g, row in zip(way_up.gates, rows[1:], strict=False)]
+    # each block was made for the nodes to its left and what comes up from below
+    way_up.brought = [inner.widths[f"{i}_{depth - i}"] for i in range(depth)]
+    way_up.gates = [
+        Gate(width, fine.stride, coarse)
+        for width, fine, coarse in zip(way_up.brought, rows, rows[1:], strict=False)
+    ]
     kept = [f"{i}_{j}" for j in range(1, depth) for i in range(depth - j)]
     inner.ups = nn.ModuleDict({key: inner.ups[key] for key in kept})
     inner.blocks = nn.ModuleDict({key: inner.blocks[key] for key in kept})
-    inner.merges, inner.depth, inner.side_levels = inner.merges[:depth], depth, []
-    inner.levels = [
-        row._replace(channels=row.channels * (depth - i)) for i, row in enumerate(rows[:-1])
-    ] + rows[-1:]
+    inner.depth, inner.side_levels, inner.levels = depth, [], nested_levels(rows)
+    inner.merges = nn.ModuleList(Concat(e, g) for e, g in zip(inner.levels, way_up.gates, strict=False))
     return small

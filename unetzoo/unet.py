@@ -32,7 +32,8 @@ class UNet(HubMixin, nn.Module):
             of the main head's; needs ``deep_supervision``.
 
     Attributes:
-        divisor: The network's own padding unit per axis; images of any size are accepted.
+        divisor: The network's own padding unit per axis, the stride of the bottleneck; images of any size are
+            accepted.
         activation: softmax or sigmoid, what turns the logits into probabilities.
     """
 
@@ -58,6 +59,7 @@ class UNet(HubMixin, nn.Module):
             raise ValueError(
                 "the encoder has a single level, so there is nothing to skip; give it a depth of 2 or more"
             )
+        self.divisor = self.encoder.levels[-1].stride
         self.decoder = decoder(self.encoder.levels)
         self.skip = skip(self.encoder.levels, self.decoder.gates)
         self.decoder.build(self.skip.merged)
@@ -70,11 +72,6 @@ class UNet(HubMixin, nn.Module):
     def ndim(self) -> int:
         """2 or 3."""
         return len(self.encoder.levels[0].stride)
-
-    @property
-    def divisor(self) -> tuple[int, ...]:
-        """Stride of the bottleneck."""
-        return self.encoder.levels[-1].stride
 
     @property
     def activation(self) -> str:
@@ -108,7 +105,11 @@ class UNet(HubMixin, nn.Module):
 
     def pad(self, x: Tensor) -> Tensor:
         """Repeat the border at the far end of each axis up to the next multiple of ``divisor``."""
-        missing = [(size + unit - 1) // unit * unit - size for size, unit in zip(x.shape[2:], self.divisor, strict=True)]
+        # written so that divisions stay positive: ONNX rounds negative ones the other way
+        missing = [
+            (size + unit - 1) // unit * unit - size
+            for size, unit in zip(x.shape[2:], self.divisor, strict=True)
+        ]
         # while a graph with dynamic sizes is recorded these are symbols, and padding must stay in the graph
         if all(isinstance(m, int) and m == 0 for m in missing):
             return x

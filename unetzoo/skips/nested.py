@@ -10,7 +10,13 @@ from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
 from unetzoo.skips.base import SkipPathway
 
-__all__ = ["NestedSkip"]
+__all__ = ["NestedSkip", "nested_levels"]
+
+
+def nested_levels(encoder: Sequence[Level]) -> list[Level]:
+    """Rows that the nested skips of an encoder hand on: row i of depth L is L - i nodes wide."""
+    *rows, bottleneck = encoder
+    return [*(Level(c * (len(rows) - i), stride) for i, (c, stride) in enumerate(rows)), bottleneck]
 
 
 class NestedSkip(SkipPathway):
@@ -35,14 +41,13 @@ class NestedSkip(SkipPathway):
         activation: Activation = "relu",
         dropout: float = 0.0,
     ) -> None:
-        depth = len(encoder) - 1
-        levels = [Level(c * (depth - i), stride) for i, (c, stride) in enumerate(encoder[:-1])]
-        super().__init__(encoder, decoder, levels=[*levels, encoder[-1]])
-        self.depth = depth
-        self.ups, self.blocks = nn.ModuleDict(), nn.ModuleDict()
+        super().__init__(encoder, decoder, levels=nested_levels(encoder))
+        self.depth = depth = len(encoder) - 1
+        self.ups, self.blocks, self.widths = nn.ModuleDict(), nn.ModuleDict(), dict[str, int]()
         for i, row in enumerate(encoder[:-1]):
             for j in range(1, depth - i):
                 self.ups[f"{i}_{j}"], width = upsample(up, encoder[i + 1], row)
+                self.widths[f"{i}_{j}"] = width
                 self.blocks[f"{i}_{j}"] = conv_block(
                     len(row.stride), row.channels * j + width, row.channels,
                     convs=convs, norm=norm, activation=activation, dropout=dropout,
