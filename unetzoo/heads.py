@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.levels import Level
-from unetzoo.nd import Resize, conv
+from unetzoo.nd import conv, resize
 
 __all__ = ["BinaryHead", "FusedHead", "Head", "MulticlassHead", "MultilabelHead"]
 
@@ -32,7 +32,7 @@ class Head(nn.Module):
         self.activation, self.outputs = activation, outputs
         finest = levels[0]
         self.conv = conv(len(finest.stride), finest.channels, outputs, kernel_size)
-        self.resize = nn.Identity() if max(finest.stride) == 1 else Resize(finest.stride)
+        self.resize = resize(finest.stride)
 
     def forward(self, decoded: list[Tensor]) -> Tensor:
         """Decoder outputs, coarsest first, to (B, outputs, *size)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import gcd
 from typing import Any, Literal, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +23,7 @@ __all__ = [
     "conv_unit",
     "max_pool",
     "norm",
+    "resize",
     "upsample",
 ]
 
@@ -61,14 +63,24 @@ def norm(name: Norm | None, ndim: int, channels: int) -> nn.Module:
     if name == "batch":
         return nn.BatchNorm2d(channels) if ndim == 2 else nn.BatchNorm3d(channels)
     if name == "instance":
-        return (
-            nn.InstanceNorm2d(channels, affine=True)
-            if ndim == 2
-            else nn.InstanceNorm3d(channels, affine=True)
-        )
+        return _InstanceNorm(channels)
     if name == "group":
         return nn.GroupNorm(gcd(8, channels), channels)
     raise ValueError(f"norm {name!r} is unknown; choose batch, instance, group or null")
+
+
+class _InstanceNorm(nn.Module):
+    """Instance norm in any dimension; a single pixel gives the bias, where torch's layers refuse."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.instance_norm(
+            x, self.weight, self.bias, None, None, True, 0.0, self.eps, torch.backends.cudnn.enabled
+        )
 
 
 def activation(name: Activation) -> nn.Module:
@@ -130,6 +142,11 @@ class Resize(nn.Module):
     def extra_repr(self) -> str:
         """Factor and mode for ``print(model)``."""
         return f"{self.factor}, {self.mode}"
+
+
+def resize(factor: tuple[int, ...]) -> nn.Module:
+    """Linear interpolation by a factor per axis, the identity where all are 1."""
+    return nn.Identity() if max(factor) == 1 else Resize(factor)
 
 
 def upsample(kind: Upsample, coarse: Level, fine: Level) -> tuple[nn.Module, int]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from functools import partial
+from math import gcd
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unetzoo.levels import Gate, Level, ratio
-from unetzoo.nd import Resize, conv, conv_unit
+from unetzoo.nd import conv, conv_unit, resize
 from unetzoo.skips.base import Concat, Merge, SkipPathway
 
 __all__ = ["AttentionGate"]
@@ -25,7 +26,7 @@ class AttentionGate(SkipPathway):
     Args:
         inner: Inner channels as a fraction of the skip's (the paper's F_int; its code uses 1).
         sub_sample: Stride of theta; 2 is the paper's grid of the gating signal, 1 gates at the skip's
-            resolution.
+            resolution. An axis along which the gating signal is no coarser is not sub-sampled.
         transform: Add the 1x1 convolutions with batch norm of the authors' code: on the bottleneck before it
             is a gating signal (with ReLU), and W and the combining layer (with ReLU) on the gated skip.
         ungated: Rows whose skip passes as it is; the paper leaves out row 0.
@@ -83,14 +84,16 @@ class _Gated(Merge):
         if width < 1:
             raise ValueError(f"inner={inner} leaves no channels of {skip.channels}; raise it")
         self.channels = skip.channels + gate.channels
-        self.sub_sample = sub_sample
+        factor = ratio(gate.coarse.stride, skip.stride)
+        step = tuple(gcd(sub_sample, f) for f in factor)
         g = gate.coarse.channels
         self.signal = nn.Sequential(*conv_unit(ndim, g, g, 1, bias=True)) if signal else nn.Identity()
         # kernel and stride agree as in the paper's code; phi alone has the bias of their sum
-        self.theta = conv(ndim, skip.channels, width, sub_sample, stride=sub_sample, padding=0, bias=False)
+        self.theta = conv(ndim, skip.channels, width, step, stride=step, bias=False)
         self.phi = conv(ndim, g, width)
         self.psi = conv(ndim, width, 1)
-        self.resize = Resize(ratio(gate.coarse.stride, skip.stride))
+        self.to_theta = resize(ratio(factor, step))
+        self.to_skip = resize(step)
         self.gain = 2.0 if identity_init else 1.0
         if identity_init:
             for parameter in self.psi.parameters():
@@ -106,14 +109,9 @@ class _Gated(Merge):
 
     def attention(self, skip: Tensor, coarse: Tensor) -> Tensor:
         """(B, C, *size) and (B, D', *size') to the gate's weights, (B, 1, *size) in (0, gain)."""
-        t, p = self.theta(skip), self.phi(self.signal(coarse))
-        if self.sub_sample == 1:
-            weights: Tensor = self.psi(F.relu(t + self.resize(p))).sigmoid()
-            return self.gain * weights
-        mode = "bilinear" if skip.dim() == 4 else "trilinear"
-        p = F.interpolate(p, size=t.shape[2:], mode=mode, align_corners=False)
-        weights = self.psi(F.relu(t + p)).sigmoid()
-        return self.gain * F.interpolate(weights, size=skip.shape[2:], mode=mode, align_corners=False)
+        signal = self.to_theta(self.phi(self.signal(coarse)))
+        weights: Tensor = self.to_skip(self.psi(F.relu(self.theta(skip) + signal)).sigmoid())
+        return self.gain * weights
 
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
         return torch.cat([self.transform(skip * self.attention(skip, coarse)), gate], 1)
