@@ -58,9 +58,10 @@ def export(
     if opset not in OPSETS:
         raise ValueError(f"opset {opset} is not supported; choose {', '.join(map(str, OPSETS))}")
     if dynamic and not model.encoder.dynamic_size:
+        name = getattr(model.encoder, "name", type(model.encoder).__name__)
         raise ValueError(
-            f"the graph of {type(model.encoder).__name__} with attention windows depends on the image's "
-            "size; export with dynamic=false"
+            f"the graph of {name} depends on the image's size (attention windows or TensorFlow's padding); "
+            "export with dynamic=false"
         )
     model = model.eval()
     contract = contract_of(

@@ -97,7 +97,8 @@ def create_model(
             choices.append(f"model/encoder={encoder}")
         else:
             choices.append("model/encoder=timm")
-            values["encoder.name"] = _known(encoder, list_encoders(), "encoder")
+            _known(encoder.split(".")[0], list_encoders(), "encoder")  # after the dot timm names the weights
+            values["encoder.name"] = encoder
     if pretrained or encoder_weights:
         values["encoder.pretrained"] = True
     if isinstance(skip, str):
@@ -131,7 +132,8 @@ def build(config: Mapping[str, Any]) -> UNet:
     assert isinstance(resolved, Mapping)
     plain = {str(key): value for key, value in resolved.items()}
     try:
-        model: UNet = instantiate(plain)
+        # plain lists and dicts for the parts: backbones do not take OmegaConf's
+        model: UNet = instantiate(plain, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ValueError | OSError | ImportError):

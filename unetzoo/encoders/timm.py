@@ -47,6 +47,7 @@ class TimmEncoder(Encoder):
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self.name = name
         has_weights = pretrained or weights is not None
         self.body = _create(
             name, pretrained, weights, depth, 3 if has_weights else in_channels, dict(options or {})
@@ -64,8 +65,11 @@ class TimmEncoder(Encoder):
         self.channels_first = str(getattr(self.body, "output_fmt", "NCHW")).endswith("NCHW") or not hasattr(
             self.body, "output_fmt"
         )
-        # window masks are built from the size while the graph is recorded
-        self.dynamic_size = not any(hasattr(m, "window_size") for m in self.body.modules())
+        _drop_unused(self.body)
+        # window masks are built from the size while the graph is recorded, as is TensorFlow's padding
+        self.dynamic_size = not any(
+            hasattr(m, "window_size") or type(m).__name__.endswith("Same") for m in self.body.modules()
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One (B, C_i, H / stride_i, W / stride_i) per row."""
@@ -117,6 +121,16 @@ def _create(
                 f"{weights}: cannot be read as weights of {name} ({_first_line(error)})"
             ) from error
         raise OSError(_offline(name)) from error
+
+
+def _drop_unused(body: nn.Module) -> None:
+    """Drop the stages below the last row, which timm keeps in these two families."""
+    from timm.models.efficientnet import EfficientNetFeatures
+    from timm.models.mobilenetv3 import MobileNetV3Features
+
+    if isinstance(body, EfficientNetFeatures | MobileNetV3Features):
+        # stage 0 is the stem
+        body.blocks = body.blocks[: max(row["stage"] for row in body.feature_info.get_dicts())]
 
 
 def _offline(name: str) -> str:
