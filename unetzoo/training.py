@@ -1,7 +1,7 @@
 """From a composed config to a trained network in a run's folder."""
 
+import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
-import json
-
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from unetzoo.callbacks import EpochTable, SeedEachStep
 from unetzoo.checkpoints import AtomicCheckpointIO, RunCheckpoint, atomic
+from unetzoo.datasets import SegmentationData
+from unetzoo.datasets.sampling import DrawSampler
 from unetzoo.inference.contract import DataSpec
 from unetzoo.resume import Start, start_of
 from unetzoo.task import SegmentationTask
@@ -55,9 +55,11 @@ def train(cfg: DictConfig) -> Path:
         KeyboardInterrupt: After Ctrl-C; the run can be continued.
     """
     run_dir = Path(cfg.run_dir)
+    # deterministic mode would write NaN into all memory it takes: slower, and only of use to find bugs
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     with _quiet():
         seed_everything(cfg.seed, workers=True, verbose=False)
-        data: Any = _build(cfg, "data")
+        data: SegmentationData = _build(cfg, "data")
         data.prepare_data()
         spec: DataSpec = data.spec
         cfg = _filled(cfg, spec)
@@ -74,7 +76,6 @@ def train(cfg: DictConfig) -> Path:
         config = OmegaConf.to_yaml(cfg, resolve=True)
         task = _task(cfg, model, spec)
         trainer = _trainer(cfg, run_dir, config, spec, start)
-        _save_config(run_dir, config)
         _introduce(run_dir, model, data, start, trainer)
         _fit(trainer, task, _RunData(data, start.epochs), start, run_dir)
         best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint))
@@ -91,7 +92,7 @@ class _RunData(LightningDataModule):
 
     allow_zero_length_dataloader_with_multiple_devices = True
 
-    def __init__(self, data: Any, epoch: int) -> None:
+    def __init__(self, data: SegmentationData, epoch: int) -> None:
         super().__init__()
         self.data, self.epoch = data, epoch
 
@@ -101,6 +102,7 @@ class _RunData(LightningDataModule):
 
     def train_dataloader(self) -> Any:
         loader = self.data.train_dataloader()
+        assert isinstance(loader.sampler, DrawSampler)
         loader.sampler.set_epoch(self.epoch)
         return loader
 
@@ -123,7 +125,7 @@ def _build(cfg: DictConfig, key: str, **values: Any) -> Any:
 
 
 def _filled(cfg: DictConfig, spec: DataSpec) -> DictConfig:
-    """The config with the model's channels and classes taken from the data."""
+    """The config with the model's channels, classes and, if it goes by them, band names from the data."""
     cfg = cfg.copy()
     for key, value, names in (
         ("in_channels", len(spec.bands), spec.bands),
@@ -135,11 +137,14 @@ def _filled(cfg: DictConfig, spec: DataSpec) -> DictConfig:
                 f"model.{key}={given} but the data has {value} ({', '.join(names)}); leave model.{key} null"
             )
         OmegaConf.update(cfg, f"model.{key}", value, force_add=True)
+    encoder = cfg.model.get("encoder") or {}
+    if encoder.get("stem") == "keep_rgb" and encoder.get("bands") is None:
+        OmegaConf.update(cfg, "model.encoder.bands", list(spec.bands), force_add=True)
     return cfg
 
 
 @rank_zero_only
-def _check_files(data: Any) -> None:
+def _check_files(data: SegmentationData) -> None:
     """Refuse broken or missing data before the first epoch."""
     if problems := data.check():
         more = f" (and {len(problems) - 1} more, see unetzoo data check)" if len(problems) > 1 else ""
@@ -184,6 +189,8 @@ def _trainer(cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start:
             plugins=[AtomicCheckpointIO()],
             logger=[_logger(cfg.logger, name, start) for name in cfg.get("logger") or ()],
             callbacks=[
+                # after optimizer and schedule are made, so that a setting they refuse leaves nothing behind
+                LambdaCallback(on_fit_start=lambda *_: _save_config(run_dir, config)),
                 SeedEachStep(cfg.seed),
                 EpochTable(run_dir / "metrics.csv", echo=not cfg.trainer.get("enable_progress_bar", bar)),
                 *(_build(cfg.callbacks, name) for name in cfg.get("callbacks") or ()),
@@ -230,7 +237,7 @@ def _say(text: str) -> None:
 
 
 @rank_zero_only
-def _introduce(run_dir: Path, model: UNet, data: Any, start: Start, trainer: Trainer) -> None:
+def _introduce(run_dir: Path, model: UNet, data: SegmentationData, start: Start, trainer: Trainer) -> None:
     if start.damaged is not None:
         _say(f"{start.damaged}: is damaged, going on from best.ckpt instead")
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
@@ -238,7 +245,13 @@ def _introduce(run_dir: Path, model: UNet, data: Any, start: Start, trainer: Tra
     going_on = f"going on after epoch {start.epochs} of" if start.checkpoint else "training for"
     where = f"{trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} x {trainer.world_size}"
     going_on += f" {trainer.max_epochs} epochs"
+    if trainer.precision.startswith("bf16") and where.startswith("CPU") and not _has_bf16():
+        _say("this CPU only imitates bfloat16; trainer.precision=32-true is faster here")
     _say(f"{run_dir}: {parameters:.2f} M parameters; {cases} cases; {where}; {going_on}")
+
+
+def _has_bf16() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @contextmanager
@@ -251,6 +264,7 @@ def _quiet() -> Iterator[None]:
             ".*does not have many workers.*",
             ".*have overridden `transfer_batch_to_device`.*",
             ".*LeafSpec.*is deprecated.*",
+            ".*does not have a deterministic implementation.*",
             ".*smaller than the logging interval.*",
             ".*recommended to use `self.log.*sync_dist=True.*",
         ):

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from unetzoo.checkpoints import read_checkpoint
+from unetzoo.configs import ROOT
 from unetzoo.inference.contract import IGNORE, ClassSpec, DataSpec, Normalisation
 from unetzoo.inference.tiling import predict_tiled
 from unetzoo.losses import CrossEntropy
@@ -133,7 +134,7 @@ def rebuilt(cfg: DictConfig, weights: dict[str, Any]) -> tuple[SegmentationTask,
 
 
 def test_training_learns(config: Compose) -> None:
-    run = train(config("trainer.max_epochs=8", "data.samples_per_epoch=24", "trainer.precision=bf16-mixed"))
+    run = train(config("trainer.max_epochs=8", "data.samples_per_epoch=24"))
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == [str(i) for i in range(8)]
@@ -142,6 +143,13 @@ def test_training_learns(config: Compose) -> None:
     assert [float(row["lr"]) for row in rows] == sorted((float(row["lr"]) for row in rows), reverse=True)
     best = read_checkpoint(run / "checkpoints" / "best.ckpt")["unetzoo"]
     assert best["metrics"]["val/dice"] == pytest.approx(max(float(r["val/dice"]) for r in rows), rel=1e-5)
+
+
+def test_mixed_precision_trains_on_the_cpu(config: Compose) -> None:
+    run = train(config("trainer.precision=bf16-mixed", "trainer.max_epochs=1", "model/head=binary"))
+    checkpoint = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    assert all(v.dtype != torch.bfloat16 for v in checkpoint["state_dict"].values())
+    assert math.isfinite(checkpoint["unetzoo"]["metrics"]["val/loss"])
 
 
 @pytest.mark.parametrize("head", ["binary", "multiclass"])
@@ -230,6 +238,15 @@ def test_what_does_not_go_together_is_one_sentence(
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         train(config(*overrides))
     assert "\n" not in str(error.value)
+
+
+def test_an_encoder_that_goes_by_band_names_gets_them_from_the_data(config: Compose, tmp_path: Path) -> None:
+    cfg = config("trainer.max_epochs=1", "data.samples_per_epoch=3")
+    cfg.model.encoder = OmegaConf.load(ROOT / "model" / "encoder" / "timm.yaml")
+    cfg.model.encoder.merge_with({"name": "resnet10t", "stem": "keep_rgb"})
+    train(cfg)
+    written = OmegaConf.load(tmp_path / "run" / "config.yaml")
+    assert written.model.encoder.bands == list(instantiate(config().data).spec.bands)
 
 
 def test_broken_files_are_named_before_the_first_epoch(
