@@ -33,11 +33,8 @@ SMP = {
     "decoder_channels": [128, 64, 32, 16, 8],
 }
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "dsb2018_nuclei": (
-        "smp.Unet",
-        {"_target_": "benchmarks.peer_models.smp_unet", "encoder_name": "resnet18"},
-    ),
-    "fair_kampala": ("smp.Unet", {"_target_": "benchmarks.peer_models.smp_unet", "encoder_name": "resnet18"}),
+    "dsb2018_nuclei": ("smp.Unet", SMP),
+    "fair_kampala": ("smp.Unet", SMP),
     "hippocampus_msd": (
         "monai.UNet",
         {"_target_": "benchmarks.peer_models.monai_unet", "channels": [16, 32, 64, 128], "num_res_units": 2},
