@@ -99,8 +99,6 @@ def create_model(
             choices.append("model/encoder=timm")
             _known(encoder.split(".")[0], list_encoders(), "encoder")  # after the dot timm names the weights
             values["encoder.name"] = encoder
-    if pretrained or encoder_weights:
-        values["encoder.pretrained"] = True
     if isinstance(skip, str):
         choices.append(f"model/skip={_known(skip, list_skips(), 'skip')}")
     if decoder is not None:
@@ -108,6 +106,13 @@ def create_model(
     if head is not None:
         choices.append(f"model/head={_known(head, list_heads(), 'head')}")
     config = _compose(choices)
+    if pretrained or encoder_weights:
+        if "pretrained" not in config["encoder"]:
+            raise ValueError(
+                f"encoder {encoder or config['encoder']['_target_']} has no pretrained weights; "
+                "choose a timm backbone or pretrained=False"
+            )
+        values["encoder.pretrained"] = True
     if skip is not None and not isinstance(skip, str):
         parts = {
             name: _compose([f"+model/skip={_known(name, list_skips(), 'skip')}"])["skip"] for name in skip

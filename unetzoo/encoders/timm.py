@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from unetzoo.encoders.base import Encoder
@@ -28,7 +29,7 @@ class TimmEncoder(Encoder):
         options: Passed on to ``timm.create_model``, for example ``drop_path_rate``.
 
     Raises:
-        ValueError: If timm has no such backbone, or it gives no feature pyramid.
+        ValueError: If timm has no such backbone, or it gives no feature pyramid or takes one image size only.
         OSError: If pretrained weights cannot be downloaded.
     """
 
@@ -66,6 +67,8 @@ class TimmEncoder(Encoder):
             self.body, "output_fmt"
         )
         _drop_unused(self.body)
+        if self.body.pretrained_cfg.get("fixed_input_size"):
+            _refuse_fixed_size(self.body, name, in_channels, self.levels[-1].stride[0])
         # window masks are built from the size while the graph is recorded, as is TensorFlow's padding
         self.dynamic_size = not any(
             hasattr(m, "window_size") or type(m).__name__.endswith("Same") for m in self.body.modules()
@@ -131,6 +134,19 @@ def _drop_unused(body: nn.Module) -> None:
     if isinstance(body, EfficientNetFeatures | MobileNetV3Features):
         # stage 0 is the stem
         body.blocks = body.blocks[: max(row["stage"] for row in body.feature_info.get_dicts())]
+
+
+def _refuse_fixed_size(body: nn.Module, name: str, in_channels: int, stride: int) -> None:
+    """Try a small image: timm marks more backbones as bound to one size than are."""
+    try:
+        with torch.no_grad():
+            body.eval()(torch.zeros(1, in_channels, 2 * stride, 3 * stride))
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"timm model {name!r} takes images of one size only ({_first_line(error)}); "
+            "choose another backbone"
+        ) from error
+    body.train()
 
 
 def _offline(name: str) -> str:
