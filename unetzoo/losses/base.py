@@ -71,7 +71,7 @@ class SegmentationLoss(nn.Module):
             encoded = Encoded((target == 1).float(), target != IGNORE)
         else:
             raise ValueError(
-                f"{self.activation} logits {tuple(logits.shape)} do not match a target {tuple(target.shape)}; "
+                f"{self.activation} logits {tuple(logits.shape)} do not fit a target {tuple(target.shape)}; "
                 "use head multiclass or binary for one label per pixel, head multilabel for a mask per class"
             )
         if self.class_weights is not None and len(self.class_weights) != classes:
