@@ -157,14 +157,18 @@ class SegmentationTask(LightningModule):
         logits: np.ndarray = self.model(image).float().cpu().numpy()
         return logits
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimizer and schedule from the config's partials."""
+    def build_optimizer(self) -> Optimizer:
+        """The config's optimizer on the model's parameters."""
         decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
         try:
-            optimizer = self.make_optimizer([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
+            return self.make_optimizer([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
         except (TypeError, ValueError) as error:
             raise ValueError(f"optimizer: {error}") from error
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Optimizer and schedule from the config's partials."""
+        optimizer = self.build_optimizer()
         if self.make_scheduler is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches

@@ -173,9 +173,11 @@ def _match(model: UNet, spec: DataSpec) -> None:
 def _task(cfg: DictConfig, model: UNet, spec: DataSpec) -> SegmentationTask:
     loss, optimizer, scheduler = (_build(cfg, key) for key in ("loss", "optimizer", "scheduler"))
     try:
-        return SegmentationTask(model, loss, optimizer, scheduler=scheduler, data=spec, **cfg.get("task", {}))
+        task = SegmentationTask(model, loss, optimizer, scheduler=scheduler, data=spec, **cfg.get("task", {}))
     except TypeError as error:
         raise ValueError(f"task: {error}") from error
+    task.build_optimizer()  # refuses a wrong setting here, before other processes start and say it again
+    return task
 
 
 def _trainer(cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start) -> Trainer:
