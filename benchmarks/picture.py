@@ -1,4 +1,4 @@
-"""The picture of the README: test cases of the demo, what is wanted, what the exported file answers, and the errors.
+"""The picture of the README: demo cases, what is wanted, what the exported file answers, the errors.
 
 make demo && python -m benchmarks.picture runs/demo-seed0/model.onnx data/demo_nuclei docs/picture.png
 """
@@ -47,7 +47,8 @@ def main(model: str, root: str, target: str) -> None:
 
 def _stretch(band: np.ndarray) -> np.ndarray:
     low, high = np.percentile(band, [0.5, 99.5])
-    return np.clip((band - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    stretched: np.ndarray = np.clip((band - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    return stretched
 
 
 def _frame(tile: np.ndarray) -> np.ndarray:
