@@ -17,6 +17,7 @@ from unetzoo.inference import ClassSpec, DataSpec, Normalisation
 from unetzoo.unet import UNet
 
 Run = Callable[..., Any]
+nib: Any = nibabel  # its annotations are partial
 
 TURNED = Affine.translation(4e5, 5e6) @ Affine.rotation(30) @ Affine.scale(2, -2)
 OBLIQUE = np.array([[0.9, -0.1, 0.2, -30], [0.15, -1.1, 0.1, 20], [-0.1, 0.2, 1.4, 7], [0, 0, 0, 1]])
@@ -79,13 +80,13 @@ def test_marker_voxel_stays_where_it_is_in_the_world(affine: np.ndarray, tmp_pat
     marker = (4, 29, 11)
     values[marker] = 1000
     source = tmp_path / "scan.nii.gz"
-    image = nibabel.Nifti1Image(values, affine)
+    image = nib.Nifti1Image(values, affine)
     image.set_sform(affine, 2)
-    nibabel.save(image, source)
+    nib.save(image, source)
     for target in both(marking(3), source, tmp_path, run, "false"):
-        found = nibabel.load(target)
-        assert np.array_equal(found.affine, nibabel.load(source).affine)
-        assert found.header.get_zooms()[:3] == nibabel.load(source).header.get_zooms()[:3]
+        found = nib.load(target)
+        assert np.array_equal(found.affine, nib.load(source).affine)
+        assert found.header.get_zooms()[:3] == nib.load(source).header.get_zooms()[:3]
         assert found.shape == values.shape
         assert [tuple(v) for v in np.argwhere(np.asarray(found.dataobj) == 1)] == [marker]
 
@@ -125,7 +126,7 @@ def test_both_ways_agree_on_all_but_one_pixel_in_ten_thousand(ndim: int, tmp_pat
             sink.write(values[None].astype(np.int16))
     else:
         source = tmp_path / "scan.nii.gz"
-        nibabel.save(nibabel.Nifti1Image(values.astype(np.int16), OBLIQUE), source)
+        nib.save(nib.Nifti1Image(values.astype(np.int16), OBLIQUE), source)
     one, other = (_labels(path) for path in both(model, source, tmp_path, run, "true"))
     assert 0.1 < (one == 1).mean() < 0.9
     assert (one == other).mean() >= 0.9999
@@ -135,4 +136,4 @@ def _labels(path: Path) -> np.ndarray:
     if path.suffix == ".tif":
         with rasterio.open(path) as found:
             return np.asarray(found.read(1))
-    return np.asarray(nibabel.load(path).dataobj)
+    return np.asarray(nib.load(path).dataobj)
