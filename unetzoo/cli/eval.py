@@ -44,10 +44,6 @@ def _eval(cfg: DictConfig, chosen: str | None) -> int:
     data = _data(predictor.contract.config, str(ckpt), chosen, {str(k): v for k, v in changes.items()})
     if chosen is None and changes.keys() <= _WHERE | _SPLIT:
         data.spec = spec  # bands, classes and statistics stay those of training
-    if cfg.nsd_tolerance is None:
-        tolerance = 1.0 if spec.unit == "px" or not spec.spacing else max(spec.spacing)
-    else:
-        tolerance = float(cfg.nsd_tolerance)
     out = Path(cfg.out) if cfg.out else run_folder(ckpt) / "eval" / str(cfg.split)
     summary = evaluate(
         predictor,
@@ -55,7 +51,7 @@ def _eval(cfg: DictConfig, chosen: str | None) -> int:
         cfg.split,
         out,
         empty=cfg.empty,
-        nsd_tolerance=tolerance,
+        nsd_tolerance=cfg.nsd_tolerance,
         flips=cfg.flips,
         batch_size=cfg.batch_size,
         run_dir=run_folder(ckpt),
