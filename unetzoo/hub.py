@@ -155,12 +155,15 @@ def load(path: str | Path) -> "UNet":
 
     saved = read(path)
     model = build(_without_downloads(saved.model))
-    missing, unexpected = model.load_state_dict(dict(saved.weights), strict=False)
-    if missing or unexpected:
+    try:
+        model.load_state_dict(dict(saved.weights), strict=True)
+    except RuntimeError as error:
+        # the first line names the class, the next the first tensor
+        reason = " ".join(line.strip() for line in str(error).splitlines()[1:2])
         raise ValueError(
-            f"{saved.path.name}: its weights do not fit its config (missing {list(missing)[:3]}, "
-            f"unexpected {list(unexpected)[:3]}); it was written by another version or edited"
-        )
+            f"{saved.path.name}: its weights do not fit its config ({reason[:200]}); "
+            "it was written by another version or edited"
+        ) from error
     model.data, model.run_config, model.metrics = saved.data, saved.run_config, saved.metrics
     return model.eval()
 

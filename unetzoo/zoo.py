@@ -138,12 +138,14 @@ def build(config: Mapping[str, Any]) -> UNet:
     plain = {str(key): value for key, value in resolved.items()}
     try:
         # plain lists and dicts for the parts: backbones do not take OmegaConf's
-        model: UNet = instantiate(plain, _convert_="all")
+        model = instantiate(plain, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ValueError | OSError | ImportError):
             raise cause from None
         raise ValueError(f"model: {str(cause or error).strip().splitlines()[0]}") from error
+    if not isinstance(model, UNet):
+        raise ValueError(f"the model's config builds {type(model).__name__}, not a UNet; give it a _target_")
     model.config = plain
     return model
 

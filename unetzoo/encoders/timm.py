@@ -100,40 +100,70 @@ def _create(
         near = get_close_matches(name, timm.list_models(), 3)
         hint = f"; did you mean {' or '.join(near)}?" if near else "; see unetzoo list encoders '*'"
         raise ValueError(f"timm has no model {name!r}{hint}")
-    options |= {"features_only": True, "in_chans": in_channels, "pretrained": pretrained}
+    options |= {"features_only": True, "in_chans": in_channels}
     if depth is not None:
         options["out_indices"] = tuple(range(depth))
-    if weights is not None:
-        options["pretrained_cfg_overlay"] = {"file": os.fspath(weights)}
-        options["pretrained"] = True
+    # without weights first, so that what goes wrong later is the weights' fault
     try:
-        try:
-            # window transformers take any size only when told so; other families do not know the option
-            return timm.create_model(name, dynamic_img_size=True, **options)
-        except TypeError:
-            return timm.create_model(name, **options)
+        body = _any_size(name, options)
     except (RuntimeError, AttributeError, AssertionError, IndexError) as error:
-        if pretrained and "features_only" not in str(error):
-            raise OSError(_offline(name)) from error
         raise ValueError(
             f"timm model {name!r} gives no such feature pyramid ({_first_line(error)}); choose another"
         ) from error
-    except (OSError, ConnectionError) as error:
-        if weights is not None:
+    if weights is not None:
+        file = {"pretrained_cfg_overlay": {"file": os.fspath(weights)}}
+        try:
+            body = _any_size(name, options | file | {"pretrained": True})
+            _refuse_partial(body, weights)
+        except Exception as error:  # torch, timm and safetensors raise a kind of their own each
             raise ValueError(
                 f"{weights}: cannot be read as weights of {name} ({_first_line(error)})"
             ) from error
-        raise OSError(_offline(name)) from error
+    elif pretrained:
+        try:
+            body = _any_size(name, options | {"pretrained": True})
+        except Exception as error:  # the hub's client raises its own kinds for each layer
+            raise OSError(
+                f"the weights of {name} could not be downloaded ({_first_line(error)}); "
+                "set encoder.weights to a local file or encoder.pretrained=false to train from scratch"
+            ) from error
+    return body
 
 
-def _drop_unused(body: nn.Module) -> None:
-    """Drop the stages below the last row, which timm keeps in these two families."""
+def _any_size(name: str, options: dict[str, Any]) -> Any:
+    """The backbone; window transformers take any size only when told so, other families do not know how."""
+    import timm
+
+    try:
+        return timm.create_model(name, dynamic_img_size=True, **options)
+    except TypeError:
+        return timm.create_model(name, **options)
+
+
+def _own_features(body: nn.Module) -> bool:
+    """Whether this is one of the two families that timm gives a feature network of its own."""
     from timm.models.efficientnet import EfficientNetFeatures
     from timm.models.mobilenetv3 import MobileNetV3Features
 
-    if isinstance(body, EfficientNetFeatures | MobileNetV3Features):
+    return isinstance(body, EfficientNetFeatures | MobileNetV3Features)
+
+
+def _refuse_partial(body: nn.Module, weights: str | Path) -> None:
+    """Read the file again where timm is content with any part of it."""
+    from timm.models import load_state_dict
+
+    if _own_features(body):
+        missing = body.state_dict().keys() - load_state_dict(os.fspath(weights)).keys()
+        if missing:
+            raise ValueError(f"it lacks {min(missing)}")
+
+
+def _drop_unused(body: nn.Module) -> None:
+    """Drop the stages below the last row, which timm keeps in some families."""
+    if _own_features(body):
+        info: Any = body.feature_info
         # stage 0 is the stem
-        body.blocks = body.blocks[: max(row["stage"] for row in body.feature_info.get_dicts())]
+        body.blocks = body.blocks[: max(row["stage"] for row in info.get_dicts())]  # type: ignore[index]
 
 
 def _refuse_fixed_size(body: nn.Module, name: str, in_channels: int, stride: int) -> None:
@@ -147,13 +177,6 @@ def _refuse_fixed_size(body: nn.Module, name: str, in_channels: int, stride: int
             "choose another backbone"
         ) from error
     body.train()
-
-
-def _offline(name: str) -> str:
-    return (
-        f"the weights of {name} could not be downloaded; "
-        "set encoder.weights to a local file or encoder.pretrained=false to train from scratch"
-    )
 
 
 def _first_line(error: BaseException) -> str:
