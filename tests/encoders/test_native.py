@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from unetzoo.encoders import ConvEncoder, Encoder, ResidualEncoder, TimmEncoder
+
+
+@pytest.mark.parametrize("kind", [ConvEncoder, ResidualEncoder])
+def test_a_thick_axis_can_be_kept(kind: type[ConvEncoder] | type[ResidualEncoder]) -> None:
+    strides = [[1, 1, 1], [1, 2, 2], [2, 4, 4]]
+    plan = {"blocks": [1, 1, 1]} if kind is ResidualEncoder else {}
+    encoder = kind(1, channels=[2, 4, 6], ndim=3, strides=strides, **plan)  # type: ignore[arg-type]
+    shapes = [tuple(f.shape) for f in encoder(torch.zeros(1, 1, 4, 8, 12))]
+    assert shapes == [(1, 2, 4, 8, 12), (1, 4, 4, 4, 6), (1, 6, 2, 2, 3)]
+    assert [level.stride for level in encoder.levels] == [(1, 1, 1), (1, 2, 2), (2, 4, 4)]
+
+
+@pytest.mark.parametrize("kind", [ConvEncoder, ResidualEncoder])
+def test_a_truncated_encoder_gives_the_first_rows(kind: type[ConvEncoder] | type[ResidualEncoder]) -> None:
+    encoder = kind(3).eval()
+    x = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        whole = encoder(x)
+        encoder.truncate(2)
+        part = encoder(x)
+    assert len(encoder.levels) == len(part) == 3
+    assert all(torch.equal(a, b) for a, b in zip(part, whole, strict=False))
+
+
+def test_strides_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(ValueError, match="no multiple of stride"):
+        ConvEncoder(1, channels=[2, 4, 4], strides=[[1, 1], [2, 2], [3, 3]])
+
+
+def test_a_backbone_cannot_be_truncated() -> None:
+    encoder: Encoder = TimmEncoder(3, name="resnet10t", depth=3)
+    with pytest.raises(ValueError, match="TimmEncoder cannot be cut to 2 levels"):
+        encoder.truncate(1)
