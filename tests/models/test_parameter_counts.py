@@ -1,0 +1,28 @@
+"""The counts of the papers and of their authors' code, met by the named configs."""
+
+from collections.abc import Callable
+
+import pytest
+from torch import nn
+
+from unetzoo import create_model
+
+
+@pytest.mark.parametrize(
+    ("model", "bands", "classes", "expected"),
+    [
+        ("unet_paper", 1, 2, 31_030_658),
+        ("attention_unet_paper", 1, 4, 6_214_151),
+        ("attention_unet_paper", 1, 2, 6_213_613),
+        ("unet_plus_plus_paper", 1, 2, 9_041_700),
+    ],
+)
+def test_named_models_have_their_published_size(
+    model: str, bands: int, classes: int, expected: int, count: Callable[[nn.Module], int]
+) -> None:
+    assert count(create_model(model, in_channels=bands, num_classes=classes)) == expected
+
+
+def test_pruned_unet_plus_plus_has_the_sizes_of_l1_to_l4(count: Callable[[nn.Module], int]) -> None:
+    model = create_model("unet_plus_plus_paper", in_channels=1)
+    assert [count(model.prune(depth)) for depth in (1, 2, 3, 4)] == [100_961, 511_105, 2_204_961, 9_041_601]
