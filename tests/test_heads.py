@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from unetzoo import create_model
-from unetzoo.heads import BinaryHead, FusedHead, Head, MulticlassHead
+from unetzoo.heads import BinaryHead, FusedHead, Head
 from unetzoo.levels import Level
 
 
@@ -21,7 +21,7 @@ def test_outputs_and_activation(head: str, classes: int, outputs: int, activatio
 
 
 def test_coarse_rows_are_resized_after_the_convolution() -> None:
-    head: Any = MulticlassHead([Level(4, (4, 2))], 3)
+    head: Any = Head([Level(4, (4, 2))], 3, activation="softmax")
     x = torch.randn(1, 4, 5, 6)
     expected = F.interpolate(head.conv(x), scale_factor=(4.0, 2.0), mode="bilinear")
     assert torch.equal(head([x]), expected)

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_an_encoder_of_one_row_is_refused() -> None:
 
 def test_parts_are_plain_callables() -> None:
     from unetzoo.decoders import ConvDecoder
-    from unetzoo.heads import MulticlassHead
+    from unetzoo.heads import Head
     from unetzoo.skips import ConcatSkip
 
     model = UNet(
@@ -99,7 +100,7 @@ def test_parts_are_plain_callables() -> None:
         encoder=ConvEncoder,
         skip=ConcatSkip,
         decoder=ConvDecoder,
-        head=MulticlassHead,
+        head=partial(Head, activation="softmax"),
     )
     assert model.divisor == (16, 16)
     assert (model.ndim, model.activation) == (2, "softmax")

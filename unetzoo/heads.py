@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unetzoo.levels import Level
 from unetzoo.nd import conv, resize
 
-__all__ = ["BinaryHead", "FusedHead", "Head", "MulticlassHead", "MultilabelHead"]
+__all__ = ["BinaryHead", "FusedHead", "Head"]
 
 
 class Head(nn.Module):
@@ -38,34 +38,6 @@ class Head(nn.Module):
         """Decoder outputs, coarsest first, to (B, outputs, *size)."""
         out: Tensor = self.resize(self.conv(decoded[-1]))
         return out
-
-
-class MulticlassHead(Head):
-    """One logit per class; exactly one class per pixel."""
-
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        num_classes: int,
-        *,
-        activation: Literal["softmax"] = "softmax",
-        kernel_size: int = 3,
-    ) -> None:
-        super().__init__(levels, num_classes, activation=activation, kernel_size=kernel_size)
-
-
-class MultilabelHead(Head):
-    """One logit per class; classes may overlap."""
-
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        num_classes: int,
-        *,
-        activation: Literal["sigmoid"] = "sigmoid",
-        kernel_size: int = 3,
-    ) -> None:
-        super().__init__(levels, num_classes, activation=activation, kernel_size=kernel_size)
 
 
 class BinaryHead(Head):
