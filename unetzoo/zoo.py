@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, cast
+
+from torch import nn
 
 from unetzoo.configs import ROOT
 from unetzoo.unet import UNet
@@ -144,10 +146,14 @@ def build(config: Mapping[str, Any]) -> UNet:
         if isinstance(cause, ValueError | OSError | ImportError):
             raise cause from None
         raise ValueError(f"model: {str(cause or error).strip().splitlines()[0]}") from error
-    if not isinstance(model, UNet):
-        raise ValueError(f"the model's config builds {type(model).__name__}, not a UNet; give it a _target_")
-    model.config = plain
-    return model
+    # a user's own network in the config is welcome to be trained, if it has a UNet's attributes
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"the model's config builds {type(model).__name__}, not a network; give it a _target_"
+        )
+    network = cast(UNet, model)
+    network.config = plain
+    return network
 
 
 def _compose(choices: list[str]) -> dict[str, Any]:
