@@ -89,7 +89,7 @@ def test_damaged_weights_are_named(model: UNet, tmp_path: Path, damage: bytes) -
 def test_damaged_configs_are_named(model: UNet, tmp_path: Path, text: str) -> None:
     (model.save_pretrained(tmp_path) / "config.json").write_text(text)
     with pytest.raises(
-        ValueError, match=r"config\.json: not a unetzoo config|data must be a mapping|builds dict, not a network"
+        ValueError, match=r"config\.json: not a unetzoo config|data must be a mapping|builds dict, not a net"
     ):
         load(tmp_path)
 
