@@ -95,7 +95,7 @@ def _write(model: UNet, path: Path, contract: Contract, opset: int) -> None:
     shapes: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
     if contract.dynamic_size:
         shapes |= dict.fromkeys(range(2, example.dim()), torch.export.Dim.DYNAMIC)
-    with _quiet():
+    with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 model,
