@@ -1,6 +1,7 @@
 # On a fresh machine with Python 3.11+, make and pip:
 #   make demo     install, train, evaluate, export and predict in a few minutes; says where to look
 #   make test     install what the tests need, then lint, types and tests
+#   make test-all the same, with every encoder times every skip pathway
 # A second call installs nothing and needs no network. Another interpreter: make demo PYTHON=python3.12; more
 # processes for the tests, of one thread and about 2 GB each: make test JOBS=8
 
@@ -14,7 +15,7 @@ DEMO := runs/demo-seed0
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-all lint format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,8 +32,8 @@ demo: $(VENV)/.installed $(VENV)/.runtime
 	@echo "ONNX file       $(DEMO)/model.onnx"
 	@echo "predicted mask  $$(ls $(DEMO)/predicted/*)"
 
-test: $(VENV)/.tests $(VENV)/.runtime lint
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+test test-all: $(VENV)/.tests $(VENV)/.runtime lint
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(if $(filter test-all,$@),,-m "not full")
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check

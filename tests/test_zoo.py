@@ -11,20 +11,13 @@ from unetzoo.configs import ROOT
 def test_listings_are_the_folders() -> None:
     assert unetzoo.list_skips() == sorted(p.stem for p in (ROOT / "model/skip").glob("*.yaml"))
     assert {"unet", "attention_unet", "unet_plus_plus", "linknet"} <= set(unetzoo.list_models())
-    assert unetzoo.list_models("*_paper") == ["attention_unet_paper", "unet_paper", "unet_plus_plus_paper"]
+    assert {"attention_unet_paper", "unet_paper", "unet_plus_plus_paper"} <= set(
+        unetzoo.list_models("*_paper")
+    )
     assert {"conv", "linknet"} <= set(unetzoo.list_decoders())
     assert {"binary", "multiclass", "multilabel"} <= set(unetzoo.list_heads())
     # ours and timm's
     assert {"conv3d", "residual2d", "tf_efficientnetv2_s"} <= set(unetzoo.list_encoders())
-
-
-@pytest.mark.parametrize("model", unetzoo.list_models())
-def test_every_named_model_runs(model: str) -> None:
-    widths: dict[str, Any] = {"encoder.channels": [4, 8, 8, 8, 8]} if "paper" in model else {}
-    network = create_model(model, in_channels=2, overrides=widths).eval()
-    size = (17, 21, 19)[: network.ndim]
-    with torch.inference_mode():
-        assert network(torch.zeros(1, 2, *size)).shape[2:] == size
 
 
 @pytest.mark.parametrize("encoder", sorted(p.stem for p in (ROOT / "model/encoder").glob("*.yaml")))

@@ -15,7 +15,7 @@ from unetzoo.inference.contract import DataSpec
 from unetzoo.safe import check_targets
 
 if TYPE_CHECKING:
-    from unetzoo.unet import UNet
+    from unetzoo.network import SegmentationNetwork
 
 __all__ = ["HubMixin", "Saved", "from_pretrained", "load", "read"]
 
@@ -142,7 +142,7 @@ def read(path: str | Path) -> Saved:
     return saved
 
 
-def load(path: str | Path) -> "UNet":
+def load(path: str | Path) -> "SegmentationNetwork":
     """Load a trained model, ready to predict: a ``.ckpt`` of a run, or a folder of ``save_pretrained``.
 
     Nothing but the file is needed, and nothing is downloaded.
@@ -168,7 +168,7 @@ def load(path: str | Path) -> "UNet":
     return model.eval()
 
 
-def from_pretrained(name: str | Path) -> "UNet":
+def from_pretrained(name: str | Path) -> "SegmentationNetwork":
     """Load from a folder, or download ``user/repository`` from a hub.
 
     Raises:
@@ -229,10 +229,12 @@ def _read_checkpoint(path: Path) -> Saved:
 
 def _without_downloads(config: dict[str, Any]) -> dict[str, Any]:
     """The same model, its encoder not asking for weights that are about to be overwritten."""
-    if "model" in config:  # a pruned one holds the whole one's config
-        return {**config, "model": _without_downloads(config["model"])}
-    encoder = {k: v for k, v in config.get("encoder", {}).items() if k not in ("pretrained", "weights")}
-    return {**config, "encoder": encoder}
+    # parts of parts too: a pruned network holds the whole one's config, a cascade those of its members
+    return {
+        key: _without_downloads(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if not (key in ("pretrained", "weights") and "name" in config)
+    }
 
 
 def _line(error: BaseException) -> str:

@@ -15,8 +15,8 @@ import torch
 
 from unetzoo.inference.contract import METADATA_KEY, Contract, DataSpec
 from unetzoo.inference.network import OnnxNetwork
+from unetzoo.network import SegmentationNetwork
 from unetzoo.predictor import contract_of
-from unetzoo.unet import UNet
 
 __all__ = ["OPSETS", "export", "weights_sha256"]
 
@@ -26,7 +26,7 @@ TOLERANCE = 1e-4
 
 
 def export(
-    model: UNet,
+    model: SegmentationNetwork,
     path: str | Path,
     *,
     data: DataSpec | None = None,
@@ -57,11 +57,9 @@ def export(
     path = Path(path)
     if opset not in OPSETS:
         raise ValueError(f"opset {opset} is not supported; choose {', '.join(map(str, OPSETS))}")
-    if dynamic and not model.encoder.dynamic_size:
-        name = getattr(model.encoder, "name", type(model.encoder).__name__)
+    if dynamic and model.fixed_size_parts:
         raise ValueError(
-            f"the graph of {name} depends on the image's size (attention windows or TensorFlow's padding); "
-            "export with dynamic=false"
+            f"the graph of {model.fixed_size_parts[0]} depends on the image's size; export with dynamic=false"
         )
     model = model.eval()
     contract = contract_of(
@@ -87,7 +85,7 @@ def weights_sha256(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _write(model: UNet, path: Path, contract: Contract, opset: int) -> None:
+def _write(model: SegmentationNetwork, path: Path, contract: Contract, opset: int) -> None:
     import onnx
 
     # the sizes of the example are neither 1 nor multiples, or the recorder takes coincidences for rules
@@ -119,7 +117,7 @@ def _write(model: UNet, path: Path, contract: Contract, opset: int) -> None:
     onnx.save(proto, os.fspath(path))
 
 
-def _compare(model: UNet, path: Path, contract: Contract) -> None:
+def _compare(model: SegmentationNetwork, path: Path, contract: Contract) -> None:
     """Run the file beside torch, at the tile's size and, if it claims any size, at two more."""
     network = OnnxNetwork(path)
     tile = contract.data.tile

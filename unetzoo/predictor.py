@@ -10,9 +10,11 @@ from torch import nn
 from unetzoo import inference
 from unetzoo.hub import load
 from unetzoo.inference.contract import Contract, DataSpec
-from unetzoo.unet import UNet
+from unetzoo.network import SegmentationNetwork
 
 __all__ = ["Predictor", "TorchNetwork", "contract_of"]
+
+_PARTS = ("encoder", "skip", "decoder")
 
 
 class TorchNetwork:
@@ -54,19 +56,23 @@ class Predictor(inference.Predictor):
     """
 
     def __init__(
-        self, model: UNet | str | Path, data: DataSpec | None = None, *, device: str | torch.device = "cpu"
+        self,
+        model: SegmentationNetwork | str | Path,
+        data: DataSpec | None = None,
+        *,
+        device: str | torch.device = "cpu",
     ) -> None:
         if not isinstance(model, nn.Module):
             model = load(model)
         contract = contract_of(model, data or model.data)
         super().__init__(
-            TorchNetwork(model, device=device, channels_last=model.ndim == 2 and model.encoder.channels_last),
+            TorchNetwork(model, device=device, channels_last=model.ndim == 2 and model.channels_last),
             contract,
         )
 
 
 def contract_of(
-    model: UNet,
+    model: SegmentationNetwork,
     data: DataSpec | None,
     *,
     dynamic_size: bool = True,
@@ -88,7 +94,7 @@ def contract_of(
             f"the model takes {model.in_channels} bands in {model.ndim}D but the data has "
             f"{len(data.bands)} in {data.ndim}D; pass the data it was trained on"
         )
-    parts = (type(part).__name__ for part in (model.encoder, model.skip, model.decoder))
+    parts = [type(part).__name__ for name, part in model.named_children() if name in _PARTS]
     return Contract(
         name=f"{type(model).__name__}({', '.join(parts)})",
         data=data,

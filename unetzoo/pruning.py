@@ -6,6 +6,7 @@ from torch import nn
 
 from unetzoo.decoders import ConvDecoder
 from unetzoo.levels import Gate
+from unetzoo.network import SegmentationNetwork
 from unetzoo.skips import Concat, NestedSkip
 from unetzoo.skips.nested import nested_levels
 from unetzoo.unet import UNet
@@ -13,7 +14,7 @@ from unetzoo.unet import UNet
 __all__ = ["prune"]
 
 
-def prune(model: UNet, depth: int) -> UNet:
+def prune(model: SegmentationNetwork, depth: int) -> UNet:
     """The sub-network L_depth of a UNet++, equal to its side output X[0][depth].
 
     Zhou et al. 2019, arXiv:1912.05074, sec. III-C: diagonal ``depth`` of the nodes becomes the decoder and
@@ -27,8 +28,12 @@ def prune(model: UNet, depth: int) -> UNet:
     Raises:
         ValueError: If the model has no nested skips, no side heads, or no such depth.
     """
-    skip, decoder = model.skip, model.decoder
-    if not isinstance(skip, NestedSkip) or not isinstance(decoder, ConvDecoder):
+    skip, decoder = getattr(model, "skip", None), getattr(model, "decoder", None)
+    if (
+        not isinstance(model, UNet)
+        or not isinstance(skip, NestedSkip)
+        or not isinstance(decoder, ConvDecoder)
+    ):
         raise ValueError(
             f"only UNet++ (skip=nested, decoder=conv) can be pruned, got skip {type(skip).__name__}"
         )

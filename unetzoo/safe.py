@@ -8,6 +8,9 @@ __all__ = ["check_targets"]
 
 # parts, and nothing that takes a config, a name or a command and acts on it (zoo, hub, cli, training)
 _PARTS = (
+    "unetzoo.auxiliary",
+    "unetzoo.blocks",
+    "unetzoo.composites",
     "unetzoo.datasets",
     "unetzoo.decoders",
     "unetzoo.encoders",

@@ -17,7 +17,7 @@ from unetzoo.inference.contract import IGNORE, DataSpec
 from unetzoo.inference.tiling import predict_tiled
 from unetzoo.losses import deep_supervision_loss, deep_supervision_weights
 from unetzoo.metrics import count, foreground, mean, overlap
-from unetzoo.unet import UNet
+from unetzoo.network import SegmentationNetwork
 
 __all__ = ["SegmentationTask", "case_dice"]
 
@@ -52,7 +52,7 @@ class SegmentationTask(LightningModule):
 
     def __init__(
         self,
-        model: UNet,
+        model: SegmentationNetwork,
         loss: nn.Module,
         optimizer: Callable[[list[dict[str, Any]]], Optimizer],
         *,
@@ -70,7 +70,7 @@ class SegmentationTask(LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.deep_supervision_weights = deep_supervision_weights
         self.overlap, self.tile_batch = overlap, tile_batch
-        fast = model.ndim == 2 and model.encoder.channels_last
+        fast = model.ndim == 2 and model.channels_last
         self.layout = torch.channels_last if (fast if channels_last is None else channels_last) else None
         if self.layout is not None:
             self.model.to(memory_format=self.layout)
@@ -86,9 +86,10 @@ class SegmentationTask(LightningModule):
         image, target = batch["image"], batch["mask"]
         if self.layout is not None:
             image = image.contiguous(memory_format=self.layout)
-        outputs = self.model.forward_deep(image) if self.model.deep_supervision else [self.model(image)]
+        outputs, auxiliary = self.model.forward_train(image, target)
         weights = deep_supervision_weights(len(outputs), self.deep_supervision_weights)
         loss = deep_supervision_loss(self.loss, outputs, target, weights)
+        loss = loss + sum(auxiliary.values())
         if not torch.isfinite(loss):
             names = ", ".join(dict.fromkeys(batch["case"]))
             raise ValueError(
@@ -97,6 +98,8 @@ class SegmentationTask(LightningModule):
                 "trainer.gradient_clip_val or look at these cases"
             )
         size = len(image)
+        for name, value in auxiliary.items():
+            self.log(f"train/{name}", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
         self.log(
             "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=size
         )

@@ -26,9 +26,9 @@ from unetzoo.checkpoints import AtomicCheckpointIO, RunCheckpoint, atomic
 from unetzoo.datasets import SegmentationData
 from unetzoo.datasets.sampling import DrawSampler
 from unetzoo.inference.contract import DataSpec
+from unetzoo.network import SegmentationNetwork
 from unetzoo.resume import Start, start_of
 from unetzoo.task import SegmentationTask
-from unetzoo.unet import UNet
 from unetzoo.zoo import build as build_model
 
 __all__ = ["train"]
@@ -151,13 +151,13 @@ def _check_files(data: SegmentationData) -> None:
         raise ValueError(problems[0] + more)
 
 
-def _match(model: UNet, spec: DataSpec) -> None:
+def _match(model: SegmentationNetwork, spec: DataSpec) -> None:
     """Refuse a network that cannot learn from such data."""
     if model.ndim != spec.ndim:
         raise ValueError(
             f"the model is {model.ndim}D but the data is {spec.ndim}D; choose another model or encoder"
         )
-    outputs = model.heads[0].outputs
+    outputs = model.outputs
     if spec.multilabel and model.activation != "sigmoid":
         raise ValueError(
             "the data has one mask per class (data.multilabel=true); choose model/head=multilabel"
@@ -170,7 +170,7 @@ def _match(model: UNet, spec: DataSpec) -> None:
         raise ValueError(f"the head has {outputs} outputs for {len(spec.classes)} classes")
 
 
-def _task(cfg: DictConfig, model: UNet, spec: DataSpec) -> SegmentationTask:
+def _task(cfg: DictConfig, model: SegmentationNetwork, spec: DataSpec) -> SegmentationTask:
     loss, optimizer, scheduler = (_build(cfg, key) for key in ("loss", "optimizer", "scheduler"))
     try:
         task = SegmentationTask(model, loss, optimizer, scheduler=scheduler, data=spec, **cfg.get("task", {}))
@@ -239,7 +239,9 @@ def _say(text: str) -> None:
 
 
 @rank_zero_only
-def _introduce(run_dir: Path, model: UNet, data: SegmentationData, start: Start, trainer: Trainer) -> None:
+def _introduce(
+    run_dir: Path, model: SegmentationNetwork, data: SegmentationData, start: Start, trainer: Trainer
+) -> None:
     if start.damaged is not None:
         _say(f"{start.damaged}: is damaged, going on from best.ckpt instead")
     parameters = sum(p.numel() for p in model.parameters()) / 1e6

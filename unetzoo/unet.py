@@ -1,22 +1,22 @@
 """The assembler: encoder, skip pathway, decoder and heads become one network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from unetzoo.auxiliary.base import Auxiliary
 from unetzoo.decoders import Decoder
 from unetzoo.encoders import Encoder
 from unetzoo.heads import FusedHead, Head
-from unetzoo.hub import HubMixin
 from unetzoo.levels import Gate, Level
+from unetzoo.network import SegmentationNetwork
 from unetzoo.skips import SkipPathway
 
 __all__ = ["UNet"]
 
 
-class UNet(HubMixin, nn.Module):
+class UNet(SegmentationNetwork):
     """A U-shaped segmentation network put together from four parts.
 
     Args:
@@ -28,13 +28,10 @@ class UNet(HubMixin, nn.Module):
         head: Builds a head from decoder rows and ``num_classes``.
         deep_supervision: Also make heads for the pathway's side outputs, or for the decoder's coarser rows
             where the pathway has none; ``forward_deep`` returns them.
+        auxiliary: Builds further objectives, by name, from the decoder's rows and ``num_classes``; they
+            act in training alone.
         average_heads: Let ``forward`` return the mean of all heads' logits (UNet++'s "accurate" mode) instead
             of the main head's; needs ``deep_supervision``.
-
-    Attributes:
-        divisor: The network's own padding unit per axis, the stride of the bottleneck; images of any size are
-            accepted.
-        activation: softmax or sigmoid, what turns the logits into probabilities.
     """
 
     def __init__(
@@ -46,6 +43,7 @@ class UNet(HubMixin, nn.Module):
         skip: Callable[[Sequence[Level], Sequence[Gate]], SkipPathway],
         decoder: Callable[[Sequence[Level]], Decoder],
         head: Callable[[Sequence[Level], int], Head | FusedHead],
+        auxiliary: Mapping[str, Callable[[Sequence[Level], int], Auxiliary]] | None = None,
         deep_supervision: bool = False,
         average_heads: bool = False,
     ) -> None:
@@ -60,30 +58,31 @@ class UNet(HubMixin, nn.Module):
                 "the encoder has a single level, so there is nothing to skip; give it a depth of 2 or more"
             )
         self.divisor = self.encoder.levels[-1].stride
+        self.channels_last = self.encoder.channels_last
         self.decoder = decoder(self.encoder.levels)
+        if self.ndim not in self.decoder.ndims:
+            raise ValueError(f"{type(self.decoder).__name__} is not for {self.ndim}D; choose another decoder")
         self.skip = skip(self.encoder.levels, self.decoder.gates)
         self.decoder.build(self.skip.merged)
-        self.heads = nn.ModuleList([head(self.decoder.levels, num_classes)])
+        rows = self.decoder.levels
+        self.heads = nn.ModuleList([head(rows, num_classes)])
         if deep_supervision:
-            sides = self.skip.side_levels or self.decoder.levels[1:]
-            self.heads.extend(head([side], num_classes) for side in sides)
+            sides = [[side] for side in self.skip.side_levels] or [rows[i:] for i in range(1, len(rows))]
+            self.heads.extend(head(side, num_classes) for side in sides)
+        self.auxiliary = nn.ModuleDict({k: make(rows, num_classes) for k, make in (auxiliary or {}).items()})
+        main: Any = self.heads[0]
+        self.activation, self.outputs = main.activation, main.outputs
 
-    @property
-    def ndim(self) -> int:
-        """2 or 3."""
-        return len(self.encoder.levels[0].stride)
-
-    @property
-    def activation(self) -> str:
-        """Softmax or sigmoid."""
-        return str(self.heads[0].activation)
+    def decode(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The pathway's rows, finest first, and the decoder's, coarsest first, of the padded image."""
+        skips = self.skip(self.encoder(self.pad(x)))
+        return skips, self.decoder(skips, self.skip.merge)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, *size) to logits (B, outputs, *size), for any size."""
         if self.average_heads:
-            return torch.stack(self.forward_deep(x)).mean(0)
-        decoded = self.decoder(self.skip(self.encoder(self.pad(x))), self.skip.merge)
-        return self.crop(self.heads[0](decoded), x)
+            return self.mean_of(self.forward_deep(x))
+        return self.crop(self.heads[0](self.decode(x)[1]), x)
 
     def forward_deep(self, x: Tensor) -> list[Tensor]:
         """Logits of every supervised head at the image's size, the main one first.
@@ -91,10 +90,18 @@ class UNet(HubMixin, nn.Module):
         The others follow in the order they are built: side outputs shallowest first, decoder rows finest
         first.
         """
-        skips = self.skip(self.encoder(self.pad(x)))
-        decoded = self.decoder(skips, self.skip.merge)
-        sides = self.skip.side_outputs(skips) or decoded[-2::-1]
-        features = [decoded, *([side] for side in sides)]
+        return self._supervised(x, *self.decode(x))
+
+    def forward_train(self, x: Tensor, target: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """`forward_deep`, and the weighted auxiliary losses by name, in one pass."""
+        skips, decoded = self.decode(x)
+        losses = {name: part.weight * part(decoded, target) for name, part in self.objectives()}
+        return self._supervised(x, skips, decoded), losses
+
+    def _supervised(self, x: Tensor, skips: list[Tensor], decoded: list[Tensor]) -> list[Tensor]:
+        # a head on a row sees the coarser rows too, as the main one does
+        coarser = [decoded[: i + 1] for i in reversed(range(len(decoded) - 1))]
+        features = [decoded, *([[side] for side in self.skip.side_outputs(skips)] or coarser)]
         return [self.crop(head(f), x) for head, f in zip(self.heads, features, strict=False)]
 
     def prune(self, depth: int) -> "UNet":
@@ -102,23 +109,3 @@ class UNet(HubMixin, nn.Module):
         from unetzoo.pruning import prune
 
         return prune(self, depth)
-
-    def pad(self, x: Tensor) -> Tensor:
-        """Repeat the border at the far end of each axis up to the next multiple of ``divisor``."""
-        # written so that divisions stay positive: ONNX rounds negative ones the other way
-        missing = [
-            (size + unit - 1) // unit * unit - size
-            for size, unit in zip(x.shape[2:], self.divisor, strict=True)
-        ]
-        # while a graph with dynamic sizes is recorded these are symbols, and padding must stay in the graph
-        if all(isinstance(m, int) and m == 0 for m in missing):
-            return x
-        # F.pad lists the last axis first
-        return F.pad(x, [p for m in reversed(missing) for p in (0, m)], mode="replicate")
-
-    @staticmethod
-    def crop(logits: Tensor, like: Tensor) -> Tensor:
-        """Take the padding off again."""
-        for axis in range(2, like.dim()):
-            logits = logits.narrow(axis, 0, like.shape[axis])
-        return logits

@@ -8,6 +8,7 @@ from typing import Any, cast
 from torch import nn
 
 from unetzoo.configs import ROOT
+from unetzoo.network import SegmentationNetwork
 from unetzoo.unet import UNet
 
 __all__ = [
@@ -122,10 +123,11 @@ def create_model(
         config["skip"] = {"_target_": "unetzoo.skips.Chain", "_partial_": True, "steps": parts}
     for key, value in {**values, **(overrides or {})}.items():
         _set(config, key, value)
-    return build(config)
+    # the few networks made of several lack a UNet's parts, and share all else
+    return cast(UNet, build(config))
 
 
-def build(config: Mapping[str, Any]) -> UNet:
+def build(config: Mapping[str, Any]) -> SegmentationNetwork:
     """Instantiate a model's config and keep the config with the model, for `save_pretrained` and export.
 
     Raises:
@@ -135,7 +137,10 @@ def build(config: Mapping[str, Any]) -> UNet:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    resolved = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+    if not OmegaConf.is_config(config):
+        # parts may refer to each other, ${model.num_classes}, as in the whole config
+        config = OmegaConf.create({"model": dict(config)}).model
+    resolved = OmegaConf.to_container(config, resolve=True)
     assert isinstance(resolved, Mapping)
     plain = {str(key): value for key, value in resolved.items()}
     try:
@@ -146,12 +151,12 @@ def build(config: Mapping[str, Any]) -> UNet:
         if isinstance(cause, ValueError | OSError | ImportError):
             raise cause from None
         raise ValueError(f"model: {str(cause or error).strip().splitlines()[0]}") from error
-    # a user's own network in the config is welcome to be trained, if it has a UNet's attributes
+    # a user's own network is welcome to be trained, if it has the attributes of a SegmentationNetwork
     if not isinstance(model, nn.Module):
         raise ValueError(
             f"the model's config builds {type(model).__name__}, not a network; give it a _target_"
         )
-    network = cast(UNet, model)
+    network = cast(SegmentationNetwork, model)
     network.config = plain
     return network
 

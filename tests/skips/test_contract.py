@@ -1,14 +1,15 @@
 """What every skip pathway promises with every encoder; a new one is tested by having a YAML."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 from unetzoo import create_model, list_skips
@@ -34,20 +35,35 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "residual2d": ("residual2d", {"channels": [4, 8, 16], "blocks": [1, 1, 1]}),
     "residual3d": ("residual3d", {"channels": [4, 8, 16], "blocks": [1, 1, 1]}),
 }
-PAIRS = list(product(FAMILIES, list_skips()))
+# what makes a pathway small and quick to test, by its name
+TINY: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("tiny.yaml").read_text()) or {}
+
+
+def _pathway(skip: str) -> type[SkipPathway]:
+    with torch.device("meta"):
+        return type(build("conv2d", skip).skip)
+
+
+def _pairs() -> Iterator[Any]:
+    """Every family with every pathway; the pairs of a native encoder or a basic pathway in ``make test``."""
+    for skip in list_skips():
+        for family in FAMILIES:
+            quick = family in ("conv2d", "conv3d") or skip in ("concat", "add", "attention_gate", "nested")
+            if (3 if family.endswith("3d") else 2) in KINDS[skip].ndims:
+                yield pytest.param(family, skip, marks=() if quick else pytest.mark.full)
+
+
 # multiples of every divisor, odd sizes, one pixel short
 SIZES: dict[int, list[tuple[int, ...]]] = {
     2: [(64, 96), (37, 53), (63, 95)],
     3: [(16, 12, 20), (9, 13, 11), (15, 11, 19)],
 }
 
-every_pair = pytest.mark.parametrize(("family", "skip"), PAIRS)
-
 
 def build(family: str, skip: str, **encoder: Any) -> UNet:
     name, small = FAMILIES[family]
     overrides = {f"encoder.{key}": value for key, value in (small | encoder).items()}
-    overrides |= {"decoder.channels": [8, 8, 8, 16, 16], "deep_supervision": True}
+    overrides |= {"decoder.channels": [8, 8, 8, 16, 16], "deep_supervision": True} | TINY.get(skip, {})
     torch.manual_seed(0)
     model = create_model(encoder=name, skip=skip, in_channels=2, num_classes=3, overrides=overrides)
     # zeros and ones of a fresh network hide mistakes: give norms and biases something to get wrong
@@ -58,6 +74,10 @@ def build(family: str, skip: str, **encoder: Any) -> UNet:
             if name.endswith(("running_mean", "running_var")):
                 buffer.add_(0.5 * torch.rand_like(buffer))
     return model
+
+
+KINDS = {skip: _pathway(skip) for skip in list_skips()}
+every_pair = pytest.mark.parametrize(("family", "skip"), [*_pairs()])
 
 
 @cache
@@ -164,7 +184,11 @@ def test_half_precision_trains(family: str, skip: str) -> None:
 
 @pytest.mark.parametrize(
     ("family", "skip"),
-    [*(("conv2d", skip) for skip in list_skips()), ("residual3d", "chain"), ("resnet", "concat")],
+    [
+        *(("conv2d" if 2 in kind.ndims else "conv3d", skip) for skip, kind in KINDS.items()),
+        ("residual3d", "chain"),
+        ("resnet", "concat"),
+    ],
 )
 def test_compiles_as_one_graph(family: str, skip: str) -> None:
     model = built(family, skip).eval()
@@ -183,9 +207,9 @@ def test_onnx_runtime_agrees(
     timm = family not in ("conv2d", "conv3d", "residual2d", "residual3d")
     model = build(family, skip, **({"depth": 3} if timm and skip != "concat" else {})).eval()
     sizes = SIZES[model.ndim]
-    data, dynamic = data_of(model, sizes[0]), model.encoder.dynamic_size
+    data, dynamic = data_of(model, sizes[0]), not model.fixed_size_parts
     if not dynamic:
-        with pytest.raises(ValueError, match=f"{FAMILIES[family][0]} depends on the image's size"):
+        with pytest.raises(ValueError, match="depends on the image's size"):
             export(model, tmp_path / "refused.onnx", data=data, dynamic=True)
     network = OnnxNetwork(export(model, tmp_path / "model.onnx", data=data, dynamic=dynamic))
     for size in sizes if dynamic else sizes[:1]:
@@ -195,3 +219,30 @@ def test_onnx_runtime_agrees(
         actual = network(x.numpy())
         assert np.abs(actual - expected).max() <= 1e-4 * np.abs(expected).max()
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("skip", [skip for skip, kind in KINDS.items() if kind.identity])
+def test_at_first_the_identity_equals_the_plain_skip(skip: str) -> None:
+    switch = "identity_init" in inspect.signature(KINDS[skip].__init__).parameters
+    small = {"encoder.channels": [4, 8, 16], "decoder.channels": [8, 8, 16]}
+    plain = create_model(encoder="conv2d", skip=KINDS[skip].identity, overrides=small).eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in plain.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    changes = TINY.get(skip, {}) | ({"skip.identity_init": True} if switch else {})
+    upgraded = create_model(encoder="conv2d", skip=skip, overrides=small | changes).eval()
+    missing, unexpected = upgraded.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert all(name.startswith("skip.") for name in missing)
+    x = torch.randn(2, 3, 37, 29)
+    with torch.inference_mode():
+        torch.testing.assert_close(upgraded(x), plain(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("skip", "ndim"), [(skip, n) for skip, kind in KINDS.items() for n in (2, 3) if n not in kind.ndims]
+)
+def test_what_a_pathway_is_not_for_is_refused(skip: str, ndim: int) -> None:
+    with pytest.raises(ValueError, match=f"is not for {ndim}D"):
+        build(f"conv{ndim}d", skip)

@@ -19,6 +19,7 @@ from unetzoo.cli.app import run_app
 from unetzoo.cli.errors import sentence
 
 if TYPE_CHECKING:
+    from unetzoo.network import SegmentationNetwork
     from unetzoo.unet import UNet
 
 
@@ -44,11 +45,13 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     from hydra.core.hydra_config import HydraConfig
     from torch.utils.flop_counter import FlopCounterMode
 
+    from unetzoo.unet import UNet
     from unetzoo.zoo import build
 
     bands, classes, tile, assumed = _from_data(cfg)
+    cfg = cfg.copy()
+    OmegaConf.update(cfg, "model", {"in_channels": bands, "num_classes": classes}, force_add=True)
     config: Any = OmegaConf.to_container(cfg.model, resolve=True)
-    config |= {"in_channels": bands, "num_classes": classes}
     for key in ("pretrained", "weights"):  # the shapes are the same without
         config.get("encoder", {}).pop(key, None)
     model = build(config).eval()
@@ -63,16 +66,19 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         logits = model(x)
     choices = HydraConfig.get().runtime.choices
-    parts = [f"{part} {choices[f'model/{part}']}" for part in ("encoder", "skip", "decoder", "head")]
-    print(f"{choices['model']}: {', '.join(parts)}")
+    chosen = [(part, choices.get(f"model/{part}")) for part in ("encoder", "skip", "decoder", "head")]
+    parts = ", ".join(f"{part} {choice}" for part, choice in chosen if choice)
+    print(f"{choices['model']}: {parts or type(model).__name__}")
     print(f"{bands} {'band' if bands == 1 else 'bands'} to {classes} classes, {model.ndim}D, {_times(size)}")
     if assumed:
         print(f"note: {assumed}")
-    print("\n" + _rows(model, x))
+    if isinstance(model, UNet):
+        print("\n" + _rows(model, x))
     print("\n" + _parameters(model))
     print(f"\nMACs            {_short(counter.get_total_flops() / 2)} for one image of {_times(size)}")
     print(f"logits          {_times(logits.shape[1:])}, {model.activation}")
-    heads = len(model.heads)
+    with torch.no_grad():
+        heads = len(model.forward_deep(x))
     print(f"deep supervision {f'{heads} heads' if model.deep_supervision else 'off'}")
     print(f"divisor         {_times(model.divisor)} (padded to it inside, any size goes)")
     return 0
@@ -102,7 +108,7 @@ def _from_data(cfg: DictConfig) -> tuple[int, int, list[int] | None, str]:
     return bands or len(spec.bands), classes or len(spec.classes), tile or list(spec.tile), ""
 
 
-def _full_size(size: Sequence[int] | None, model: "UNet") -> list[int]:
+def _full_size(size: Sequence[int] | None, model: "SegmentationNetwork") -> list[int]:
     size = list(size or [256 if model.ndim == 2 else 64])
     if len(size) == 1:
         size *= model.ndim
@@ -134,12 +140,15 @@ def _rows(model: "UNet", x: Any) -> str:
     return lines + f"\nchannels of each part; the skips of one image take {total:.2f} MB in float32"
 
 
-def _parameters(model: "UNet") -> str:
-    parts = {"encoder": model.encoder, "skip": model.skip, "decoder": model.decoder, "heads": model.heads}
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+def _parameters(model: "SegmentationNetwork") -> str:
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
     total = sum(p.numel() for p in model.parameters())
     table = [["part", "parameters", "share"]]
-    table += [[name, f"{count:,}", f"{count / total:.1%}"] for name, count in counts.items()]
+    table += [
+        [name, f"{count:,}", f"{count / total:.1%}"]
+        for name, count in counts.items()
+        if count or name == "skip"
+    ]
     return _align([*table, ["all", f"{total:,}", ""]])
 
 

@@ -25,6 +25,7 @@ def run(args: list[str]) -> int:
 def _export(cfg: DictConfig) -> int:
     from unetzoo import load
     from unetzoo.onnx_export import export
+    from unetzoo.pruning import prune
 
     ckpt = Path(cfg.ckpt)
     if ckpt.suffix == ".onnx":
@@ -34,7 +35,7 @@ def _export(cfg: DictConfig) -> int:
         raise ValueError(f"out={out}: an exported file ends in .onnx")
     model = load(ckpt)
     if cfg.depth is not None:
-        model = model.prune(cfg.depth)
+        model = prune(model, cfg.depth)
     export(model, out, dynamic=cfg.dynamic, opset=cfg.opset, licence=cfg.licence)
     print(f"model       {out} ({out.stat().st_size / 1e6:.1f} MB)")
     print(f"next        unetzoo-infer {out} <images> -o <folder>      (pip install unetzoo-runtime)")

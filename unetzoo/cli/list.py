@@ -20,6 +20,7 @@ GROUPS = {  # what is asked for: the folder under configs/, which is also the na
     "skips": "model/skip",
     "decoders": "model/decoder",
     "heads": "model/head",
+    "auxiliaries": "model/auxiliary",
     "data": "data",
     "augment": "augment",
     "losses": "loss",

@@ -20,10 +20,14 @@ class Decoder(nn.Module):
 
     Attributes:
         levels: Output rows, finest first. Rows finer than the encoder's finest, which meet no skip, come
-            first.
+            first; a decoder may hand the bottleneck on as its coarsest row.
         gates: What is brought to the skip of each encoder row but the bottleneck, finest first.
+        ndims: Dimensions it is for.
+        dynamic_size: Whether an exported graph may take any image size.
     """
 
+    ndims: tuple[int, ...] = (2, 3)
+    dynamic_size: bool = True
     levels: list[Level]
     gates: list[Gate]
 

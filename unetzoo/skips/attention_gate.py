@@ -37,6 +37,8 @@ class AttentionGate(SkipPathway):
         ValueError: If ``inner`` leaves a level without channels, or ``identity_init`` meets ``transform``.
     """
 
+    identity = "concat"
+
     def __init__(
         self,
         encoder: Sequence[Level],

@@ -63,7 +63,15 @@ class SkipPathway(nn.Module):
         merged: Channels that each merge returns.
         side_levels: Rows of ``side_outputs``, for deep supervision.
         merges_itself: Whether the pathway brought a merge of its own.
+        ndims: Dimensions it is for.
+        dynamic_size: Whether an exported graph may take any image size.
+        identity: The plain skip (``concat``, ``add``) that this one equals before training, given
+            ``identity_init=True`` if it has such a switch; ``None`` if it never does.
     """
+
+    ndims: tuple[int, ...] = (2, 3)
+    dynamic_size: bool = True
+    identity: str | None = None
 
     def __init__(
         self,
@@ -77,6 +85,10 @@ class SkipPathway(nn.Module):
         if len(encoder) != len(decoder) + 1:
             raise ValueError(
                 f"{len(encoder)} encoder rows need {len(encoder) - 1} decoder rows, got {len(decoder)}"
+            )
+        if len(encoder[0].stride) not in self.ndims:
+            raise ValueError(
+                f"{type(self).__name__} is not for {len(encoder[0].stride)}D; choose another skip pathway"
             )
         self.levels = list(encoder if levels is None else levels)
         if self.levels[-1] != encoder[-1]:
