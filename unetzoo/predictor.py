@@ -94,9 +94,9 @@ def contract_of(
             f"the model takes {model.in_channels} bands in {model.ndim}D but the data has "
             f"{len(data.bands)} in {data.ndim}D; pass the data it was trained on"
         )
-    parts = [type(part).__name__ for name, part in model.named_children() if name in _PARTS]
+    parts = [type(getattr(model, name)).__name__ for name in _PARTS if hasattr(model, name)]
     return Contract(
-        name=f"{type(model).__name__}({', '.join(parts)})",
+        name=f"{type(model).__name__}({', '.join(parts)})" if parts else type(model).__name__,
         data=data,
         activation=model.activation,
         divisor=model.divisor,
