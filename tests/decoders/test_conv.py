@@ -5,6 +5,7 @@ import torch
 
 from unetzoo.decoders import ConvDecoder, linknet_up
 from unetzoo.levels import Level
+from unetzoo.nd import conv
 
 ROWS = [Level(8, (4, 4)), Level(16, (8, 8)), Level(32, (16, 16))]
 
@@ -41,6 +42,21 @@ def test_rows_are_decoded_coarsest_first_with_what_was_announced() -> None:
 def test_too_few_widths_are_refused_with_the_strides() -> None:
     with pytest.raises(ValueError, match=r"lists 2 widths .* needs 4, one per stride \[1, 2, 4, 8\]"):
         ConvDecoder(ROWS, channels=[16, 32])
+
+
+def test_rows_may_be_made_of_other_blocks() -> None:
+    decoder = ConvDecoder(
+        ROWS,
+        channels=[3, 5, 7, 9],
+        block=lambda ndim, c_in, c_out: conv(ndim, c_in, c_out),
+        blocks=[1, 1, 1, 2],
+    )
+    decoder.build([20, 25])
+    assert [tuple(p.shape[:2]) for p in decoder.blocks.parameters() if p.dim() == 4] == [
+        (3, 5), (5, 7), (7, 20), (9, 25), (9, 9)
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"lists 1 numbers \(\[1\]\) but this decoder has 2 rows"):
+        ConvDecoder(ROWS, blocks=[1])
 
 
 def test_linknets_bottleneck_doubles_the_size_with_a_quarter_of_the_width() -> None:

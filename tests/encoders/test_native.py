@@ -1,7 +1,10 @@
 import pytest
 import torch
+from torch import nn
 
 from unetzoo.encoders import ConvEncoder, Encoder, ResidualEncoder, TimmEncoder
+from unetzoo.levels import Level, ratio
+from unetzoo.nd import conv
 
 
 @pytest.mark.parametrize("kind", [ConvEncoder, ResidualEncoder])
@@ -35,3 +38,31 @@ def test_a_backbone_cannot_be_truncated() -> None:
     encoder: Encoder = TimmEncoder(3, name="resnet10t", depth=3)
     with pytest.raises(ValueError, match="TimmEncoder cannot be cut to 2 levels"):
         encoder.truncate(1)
+
+
+def test_a_row_may_be_made_of_other_blocks_and_another_way_down() -> None:
+    def block(ndim: int, c_in: int, c_out: int) -> nn.Module:
+        return conv(ndim, c_in, c_out, 1)
+
+    def down(fine: Level, coarse: Level) -> tuple[nn.Module, int]:
+        step = ratio(coarse.stride, fine.stride)
+        return conv(2, fine.channels, coarse.channels, step, stride=step), coarse.channels
+
+    def bottleneck(ndim: int, c_in: int, c_out: int) -> nn.Module:
+        return conv(ndim, c_in, c_out, 5)
+
+    encoder = ConvEncoder(
+        3, channels=[4, 6, 8], block=block, blocks=[1, 2, 3], bottleneck=bottleneck, down=down
+    )
+    weights = [tuple(p.shape[:3]) for p in encoder.stages.parameters() if p.dim() == 4]
+    assert weights == [(4, 3, 1), (6, 6, 1), (6, 6, 1), (8, 8, 5)]
+    assert [f.shape[1:] for f in encoder(torch.zeros(1, 3, 8, 12))] == [(4, 8, 12), (6, 4, 6), (8, 2, 3)]
+
+
+def test_a_wrong_number_of_block_counts_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"encoder.blocks \[1, 2\] must give one number per row of \[2, 4, 4\]"
+    ):
+        ConvEncoder(1, channels=[2, 4, 4], blocks=[1, 2])
+    with pytest.raises(ValueError, match="at least one block, got 0"):
+        ConvEncoder(1, channels=[2, 4], blocks=[1, 0])

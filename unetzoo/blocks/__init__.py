@@ -2,5 +2,6 @@
 
 from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.residual_block import ResidualBlock
+from unetzoo.blocks.stage import Block, stage
 
-__all__ = ["ResidualBlock", "conv_block"]
+__all__ = ["Block", "ResidualBlock", "conv_block", "stage"]

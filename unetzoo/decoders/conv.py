@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from unetzoo.blocks import conv_block
+from unetzoo.blocks import Block, conv_block, stage
 from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
@@ -30,7 +30,10 @@ class ConvDecoder(Decoder):
             resizes the logits.
         up: nearest | linear (both keep the coarse row's channels) | transposed (delivers the fine row's), or
             a callable from two levels to a module and its channels.
-        convs: Convolutions per row.
+        convs: Convolutions per block.
+        block: Builds a block from (ndim, channels in, channels out) instead of the U-Net's, which ``convs``,
+            ``norm``, ``activation``, ``bias`` and ``dropout`` are about.
+        blocks: Blocks at stride 1, 2, 4 ..., as ``channels``; ``None`` is one each.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class ConvDecoder(Decoder):
         activation: Activation = "relu",
         bias: bool | None = None,
         dropout: float = 0.0,
+        block: Block | None = None,
+        blocks: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         *rows, bottleneck = encoder
@@ -68,16 +73,22 @@ class ConvDecoder(Decoder):
             Gate(width, row.stride, coarse)
             for width, row, coarse in zip(self.brought[self.skipless :], rows, coarser, strict=True)
         ]
-        self.block = partial(
+        self.block = block or partial(
             conv_block, convs=convs, norm=norm, activation=activation, bias=bias, dropout=dropout
         )
+        self.counts = [1] * len(self.levels) if blocks is None else list(blocks)
+        if len(self.counts) < len(self.levels):
+            raise ValueError(
+                f"decoder.blocks lists {len(self.counts)} numbers ({self.counts}) but this decoder has "
+                f"{len(self.levels)} rows; add numbers"
+            )
 
     def build(self, merged: Sequence[int]) -> None:
         """Make the blocks."""
         widths = [*self.brought[: self.skipless], *merged]
         self.blocks = nn.ModuleList(
-            self.block(len(level.stride), width, level.channels)
-            for width, level in zip(widths, self.levels, strict=True)
+            stage(self.block, len(level.stride), width, level.channels, count)
+            for width, level, count in zip(widths, self.levels, self.counts, strict=False)
         )
 
     def forward(self, skips: list[Tensor], merge: MergeRule) -> list[Tensor]:

@@ -1,15 +1,20 @@
 """The U-Net's own encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
-from unetzoo.blocks import conv_block
+from unetzoo.blocks import Block, conv_block, stage
 from unetzoo.encoders.base import Encoder
 from unetzoo.levels import Level, ratio
 from unetzoo.nd import Activation, Norm, max_pool
 
 __all__ = ["ConvEncoder", "isotropic"]
+
+Downsampling = Callable[[Level, Level], tuple[nn.Module, int]]
 
 
 def isotropic(count: int, ndim: int) -> list[tuple[int, ...]]:
@@ -24,7 +29,13 @@ class ConvEncoder(Encoder):
         channels: Width per row, finest first.
         strides: Stride of each row to the input, per axis; ``None`` is 1, 2, 4 ... in every axis. Anisotropic
             volumes keep the thick axis with, say, ``[[1,1,1],[1,2,2],[2,4,4]]``.
+        convs: Convolutions per block.
         bias: Bias of the convolutions; ``None`` only where no norm follows.
+        block: Builds a block from (ndim, channels in, channels out) instead of the U-Net's, which ``convs``,
+            ``norm``, ``activation``, ``bias`` and ``dropout`` are about.
+        blocks: Blocks per row; ``None`` is one each.
+        bottleneck: Builds the last row in one piece, instead of from blocks.
+        down: max, or a callable from two levels, fine and coarse, to a module and the channels it delivers.
     """
 
     def __init__(
@@ -39,32 +50,40 @@ class ConvEncoder(Encoder):
         activation: Activation = "relu",
         bias: bool | None = None,
         dropout: float = 0.0,
+        block: Block | None = None,
+        blocks: Sequence[int] | None = None,
+        bottleneck: Block | None = None,
+        down: Literal["max"] | Downsampling = "max",
     ) -> None:
         super().__init__()
         rows = isotropic(len(channels), ndim) if strides is None else [tuple(s) for s in strides]
         self.levels = [Level(c, s) for c, s in zip(channels, rows, strict=True)]
-        self.pools = nn.ModuleList(
-            max_pool(ratio(b.stride, a.stride)) for a, b in zip(self.levels, self.levels[1:], strict=False)
-        )
-        self.stages = nn.ModuleList(
-            conv_block(
-                ndim,
-                c_in,
-                level.channels,
-                convs=convs,
-                norm=norm,
-                activation=activation,
-                bias=bias,
-                dropout=dropout,
+        if block is None:
+            block = partial(
+                conv_block, convs=convs, norm=norm, activation=activation, bias=bias, dropout=dropout
             )
-            for c_in, level in zip([in_channels, *channels], self.levels, strict=False)
+        counts = [1] * len(channels) if blocks is None else list(blocks)
+        if len(counts) != len(channels):
+            raise ValueError(f"encoder.blocks {counts} must give one number per row of {list(channels)}")
+        makers = [partial(stage, block, count=count) for count in counts]
+        if bottleneck is not None:
+            makers[-1] = partial(stage, bottleneck)
+        self.pools, brought = nn.ModuleList(), [in_channels]
+        for fine, coarse in pairwise(self.levels):
+            factor = ratio(coarse.stride, fine.stride)
+            pool, width = (max_pool(factor), fine.channels) if down == "max" else down(fine, coarse)
+            self.pools.append(pool)
+            brought.append(width)
+        self.stages = nn.ModuleList(
+            make(ndim, c_in, level.channels)
+            for make, c_in, level in zip(makers, brought, self.levels, strict=True)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One feature map per row."""
         features = [self.stages[0](x)]
-        for pool, stage in zip(self.pools, self.stages[1:], strict=True):
-            features.append(stage(pool(features[-1])))
+        for pool, row in zip(self.pools, self.stages[1:], strict=True):
+            features.append(row(pool(features[-1])))
         return features
 
     def truncate(self, depth: int) -> None:

@@ -1,0 +1,19 @@
+"""What any row of the U is made of."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+__all__ = ["Block", "stage"]
+
+# (ndim, channels in, channels out) to a module that keeps the size
+Block = Callable[[int, int, int], nn.Module]
+
+
+def stage(block: Block, ndim: int, c_in: int, c_out: int, count: int = 1) -> nn.Module:
+    """``count`` blocks in a row, the first of which changes the width; a single one comes as it is."""
+    if count < 1:
+        raise ValueError(f"a row of the U needs at least one block, got {count}")
+    if count == 1:
+        return block(ndim, c_in, c_out)
+    return nn.Sequential(*(block(ndim, c_out if k else c_in, c_out) for k in range(count)))
