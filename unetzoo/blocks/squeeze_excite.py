@@ -1,0 +1,49 @@
+"""Squeeze-and-excitation."""
+
+from torch import Tensor, nn
+
+from unetzoo.nd import Activation, activation, conv
+
+__all__ = ["SqueezeExcite"]
+
+
+class SqueezeExcite(nn.Module):
+    """Weigh channels by what the whole map holds (Hu et al. 2018, arXiv:1709.01507, eq. 2 to 4).
+
+    ``x * sigmoid(w_2 act(w_1 mean(x)))``.
+
+    Args:
+        reduction: Inner channels are ``channels // reduction``, one at least.
+        bias: Whether both layers have one.
+        identity_init: Start as the identity: the last layer is zero and the gate's gain 2.
+    """
+
+    def __init__(
+        self,
+        ndim: int,
+        channels: int,
+        *,
+        reduction: int = 16,
+        activation_name: Activation = "relu",
+        bias: bool = True,
+        identity_init: bool = False,
+    ) -> None:
+        super().__init__()
+        inner = max(1, channels // reduction)
+        self.squeeze = conv(ndim, channels, inner, bias=bias)
+        self.act = activation(activation_name)
+        self.excite = conv(ndim, inner, channels, bias=bias)
+        self.gain = 2.0 if identity_init else 1.0
+        if identity_init:
+            for parameter in self.excite.parameters():
+                nn.init.zeros_(parameter)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to the channels' weights, (B, C, 1, ...) in (0, gain)."""
+        pooled = x.mean(tuple(range(2, x.dim())), keepdim=True)
+        weights: Tensor = self.gain * self.excite(self.act(self.squeeze(pooled))).sigmoid()
+        return weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to the same."""
+        return x * self.weights(x)
