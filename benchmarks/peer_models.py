@@ -1,34 +1,27 @@
 """Peers' networks in the shape that training and evaluation expect of ours."""
 
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from unetzoo.network import SegmentationNetwork
 
 
-class Peer(nn.Module):
+class Peer(SegmentationNetwork):
     """A network that only takes multiples of ``divisor``, padded and cropped as ours is."""
-
-    deep_supervision = False
 
     def __init__(
         self, net: nn.Module, *, ndim: int, divisor: int, num_classes: int, outputs: int, layout: bool
     ) -> None:
         super().__init__()
-        self.net, self.ndim, self.divisor, self.num_classes = net, ndim, (divisor,) * ndim, num_classes
+        self.net, self.divisor, self.num_classes, self.outputs = net, (divisor,) * ndim, num_classes, outputs
         self.activation = "sigmoid" if outputs == 1 else "softmax"
-        self.heads = [SimpleNamespace(outputs=outputs)]
-        self.encoder = SimpleNamespace(channels_last=layout)
+        self.channels_last = layout
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to logits (B, outputs, *size)."""
-        missing = [(-size) % unit for size, unit in zip(x.shape[2:], self.divisor, strict=True)]
-        logits: Tensor = self.net(F.pad(x, [p for m in reversed(missing) for p in (0, m)], mode="replicate"))
-        for axis in range(2, x.dim()):
-            logits = logits.narrow(axis, 0, x.shape[axis])
-        return logits
+        return self.crop(self.net(self.pad(x)), x)
 
 
 def smp_unet(

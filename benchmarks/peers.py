@@ -86,7 +86,7 @@ def _peer(checkpoint: Path) -> inference.Predictor:
     contract = Contract(
         name="peer", data=spec, activation=model.activation, divisor=model.divisor, dynamic_size=True
     )
-    return inference.Predictor(TorchNetwork(model, channels_last=model.encoder.channels_last), contract)
+    return inference.Predictor(TorchNetwork(model, channels_last=model.channels_last), contract)
 
 
 def main() -> None:

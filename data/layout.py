@@ -30,7 +30,7 @@ def write_splits(folder: Path, splits: Splits) -> None:
 
 
 def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
-    """Write manifest.csv for a folder with images/, masks/ (of the same names) and splits.json.
+    """Write manifest.csv for a folder with images/, masks/ (of the same names, or with an ending) and splits.json.
 
     Args:
         group: Group of an image from its file name.
@@ -45,10 +45,9 @@ def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
     rows = []
     for split in ("train", "val", "test"):
         for name in splits.get(split, []):
-            for kind in ("images", "masks"):
-                if not (folder / kind / name).is_file():
-                    raise FileNotFoundError(f"{folder / kind / name}: no such file, though {path} lists it")
-            rows.append((f"images/{name}", f"masks/{name}", split, group(name)))
+            if not (folder / "images" / name).is_file():
+                raise FileNotFoundError(f"{folder / 'images' / name}: no such file, though {path} lists it")
+            rows.append((f"images/{name}", f"masks/{_mask(folder, name, path)}", split, group(name)))
     lines = [("image", "mask", "split", "group"), *rows]
     target = folder / "manifest.csv"
     temporary = target.with_name(".manifest.csv")
@@ -87,6 +86,17 @@ def run(
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _mask(folder: Path, name: str, splits: Path) -> str:
+    """The mask's file name: the image's own, else the only one that begins with its stem."""
+    if (folder / "masks" / name).is_file():
+        return name
+    found = sorted(file.name for file in (folder / "masks").glob(f"{Path(name).stem}[._]*"))
+    if len(found) != 1:
+        what = f"several files fit ({', '.join(found)})" if found else "no such file"
+        raise FileNotFoundError(f"{folder / 'masks' / name}: {what}, though {splits} lists it")
+    return found[0]
 
 
 def _replace(path: Path, text: str) -> None:

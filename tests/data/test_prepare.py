@@ -36,6 +36,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         ("dsb2018_nuclei", ["a.png", "b.png"], ["a", "b"]),
         ("hippocampus_msd", ["h_1.nii.gz", "h_2.nii.gz"], ["h_1", "h_2"]),
         ("fair_kampala", ["OAM-7-1-21.tif", "OAM-8-1-21.tif"], ["7", "8"]),
+        ("chase_db1", ["Image_01L.jpg", "Image_14R.jpg"], ["01", "14"]),
     ],
 )
 def test_prepared_folder_gets_its_manifest(
@@ -63,7 +64,7 @@ def test_missing_files_end_in_one_sentence(tmp_path: Path, capsys: pytest.Captur
     assert len(told) == 3
     assert "a.png: no such file, though" in told[2]
     assert not (tmp_path / "manifest.csv").exists()
-    for name in ("dsb2018_nuclei", "hippocampus_msd", "fair_kampala"):
+    for name in ("dsb2018_nuclei", "hippocampus_msd", "fair_kampala", "chase_db1"):
         assert prepare(name, tmp_path, "--out", tmp_path / "out") == 2
 
 
@@ -82,6 +83,25 @@ def test_dsb2018_raw_masks_are_merged(tmp_path: Path) -> None:
     mask = np.asarray(Image.open(out / "masks" / "id3.png"))
     assert np.argwhere(mask == 255).tolist() == [[0, 2], [0, 3], [4, 2], [4, 3]]
     assert [sum(r["split"] == s for r in rows(out)) for s in ("train", "val", "test")] == [7, 1, 2]
+
+
+def test_chase_splits_by_child_and_takes_the_first_observer(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("Image_02L", "Image_10R", "Image_11L"):
+        (raw / f"{name}.jpg").write_bytes(name.encode())
+        for observer in ("1stHO", "2ndHO"):
+            (raw / f"{name}_{observer}.png").write_bytes(observer.encode())
+    out = tmp_path / "out"
+    assert prepare("chase_db1", raw, "--out", out) == 0
+    assert [(r["mask"], r["split"], r["group"]) for r in rows(out)] == [
+        ("masks/Image_02L.png", "train", "02"),
+        ("masks/Image_10R.png", "train", "10"),
+        ("masks/Image_11L.png", "test", "11"),
+    ]
+    assert (out / "masks" / "Image_02L.png").read_bytes() == b"1stHO"
+    (raw / "Image_02L_1stHO.png").unlink()
+    assert prepare("chase_db1", raw, "--out", tmp_path / "again") == 2
 
 
 def test_hippocampus_raw_leaves_out_what_has_no_label_and_what_macos_left(tmp_path: Path) -> None:
