@@ -48,12 +48,13 @@ def conv(
     stride: int | tuple[int, ...] = 1,
     padding: int | None = None,
     bias: bool = True,
+    groups: int = 1,
 ) -> nn.Module:
     """``Conv2d`` or ``Conv3d``, padded to keep an odd kernel's size unless ``padding`` says otherwise."""
     if padding is None:
         padding = size // 2 if isinstance(size, int) else 0
     kind: type[nn.Module] = {2: nn.Conv2d, 3: nn.Conv3d}[ndim]
-    return kind(c_in, c_out, size, stride=stride, padding=padding, bias=bias)
+    return kind(c_in, c_out, size, stride=stride, padding=padding, bias=bias, groups=groups)
 
 
 def norm(name: Norm | None, ndim: int, channels: int) -> nn.Module:
