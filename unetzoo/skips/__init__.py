@@ -6,5 +6,16 @@ from unetzoo.skips.base import Concat, Merge, SkipPathway
 from unetzoo.skips.chain import Chain
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.nested import NestedSkip
+from unetzoo.skips.reweight import Reweight
 
-__all__ = ["AddSkip", "AttentionGate", "Chain", "Concat", "ConcatSkip", "Merge", "NestedSkip", "SkipPathway"]
+__all__ = [
+    "AddSkip",
+    "AttentionGate",
+    "Chain",
+    "Concat",
+    "ConcatSkip",
+    "Merge",
+    "NestedSkip",
+    "Reweight",
+    "SkipPathway",
+]
