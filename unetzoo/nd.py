@@ -49,12 +49,13 @@ def conv(
     padding: int | None = None,
     bias: bool = True,
     groups: int = 1,
+    dilation: int = 1,
 ) -> nn.Module:
     """``Conv2d`` or ``Conv3d``, padded to keep an odd kernel's size unless ``padding`` says otherwise."""
     if padding is None:
-        padding = size // 2 if isinstance(size, int) else 0
+        padding = dilation * (size // 2) if isinstance(size, int) else 0
     kind: type[nn.Module] = {2: nn.Conv2d, 3: nn.Conv3d}[ndim]
-    return kind(c_in, c_out, size, stride=stride, padding=padding, bias=bias, groups=groups)
+    return kind(c_in, c_out, size, stride, padding, groups=groups, bias=bias, dilation=dilation)
 
 
 def norm(name: Norm | None, ndim: int, channels: int) -> nn.Module:
@@ -101,13 +102,15 @@ def conv_unit(
     norm_name: Norm | None = "batch",
     activation_name: Activation | None = "relu",
     bias: bool | None = None,
+    dilation: int = 1,
 ) -> list[nn.Module]:
     """Convolution, norm, activation, as a list to be spread into a ``Sequential``.
 
     Args:
         bias: ``None`` gives the convolution a bias only where no norm follows it.
     """
-    layers = [conv(ndim, c_in, c_out, size, stride=stride, bias=norm_name is None if bias is None else bias)]
+    bias = norm_name is None if bias is None else bias
+    layers = [conv(ndim, c_in, c_out, size, stride=stride, bias=bias, dilation=dilation)]
     # He et al. 2015, arXiv:1502.01852: torch's own default lets a deep network without norm fade
     nn.init.kaiming_normal_(cast(Tensor, layers[0].weight), nonlinearity="relu")
     if norm_name is not None:
