@@ -45,9 +45,10 @@ def test_recipes_keep_image_and_mask_together(name: str, bands: int) -> None:
     assert len(positions) > 1
 
 
-def test_volume_recipe_keeps_image_and_mask_together() -> None:
+@pytest.mark.parametrize("name", ["volume", "elastic"])
+def test_volume_recipes_keep_image_and_mask_together(name: str) -> None:
     x, mask = marked((20, 24, 28), 1)
-    augment = Augment3d(recipe("volume"))
+    augment = Augment3d(recipe(name))
     for seed in range(12):
         y, moved = augment(x, mask, seed)
         assert (y.shape, moved.shape) == (x.shape, mask.shape)
@@ -108,9 +109,9 @@ def test_layered_masks_move_layer_by_layer() -> None:
     assert (moved == layers.transpose(0, 2, 1)).all()
 
 
-@pytest.mark.parametrize("name", ["medical", "volume"])
+@pytest.mark.parametrize("name", ["medical", "volume", "elastic"])
 def test_same_seed_same_result_whatever_came_before(name: str) -> None:
-    kind, shape = (Augment3d, (12, 12, 12)) if name == "volume" else (Augment2d, (32, 32))
+    kind, shape = (Augment2d, (32, 32)) if name == "medical" else (Augment3d, (12, 12, 12))
     x, mask = marked(shape)
     augment = kind(recipe(name))
     first = [augment(x, mask, seed) for seed in range(6)]

@@ -15,6 +15,11 @@ from unetzoo import create_model
         ("attention_unet_paper", 1, 4, 6_214_151),
         ("attention_unet_paper", 1, 2, 6_213_613),
         ("unet_plus_plus_paper", 1, 2, 9_041_700),
+        ("g_unet_t", 3, 3, 844_899),
+        ("g_unet_s", 3, 3, 1_477_059),
+        ("g_unet_b", 3, 3, 2_741_379),
+        ("g_unet_d", 3, 3, 5_270_019),
+        ("unet_3d", 3, 3, 19_074_627),  # the published 19,069,955 count no norm: test_unet_3d.py
     ],
 )
 def test_named_models_have_their_published_size(

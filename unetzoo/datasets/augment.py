@@ -82,7 +82,7 @@ class Augment2d:
 
 
 class Augment3d:
-    """MONAI's dictionary transforms (names end in ``d``) on (C, D, H, W) patches.
+    """MONAI's dictionary transforms (names end in ``d``) on (C, D, H, W) patches, and our ``RandElasticd``.
 
     Transforms that move voxels need ``keys: [image, mask]`` and, to keep ids whole, ``mode: [bilinear,
     nearest]``; those that change values ``keys: [image]``. Values brought in from outside the patch are 0 in
@@ -119,11 +119,17 @@ class Augment3d:
         from monai.transforms.compose import Compose
         from monai.transforms.transform import MapTransform
 
-        return Compose(_build(self.transforms, transforms, (MapTransform,)))
+        from unetzoo.datasets.elastic import RandElasticd
+
+        own = {"RandElasticd": RandElasticd}
+        return Compose(_build(self.transforms, transforms, (MapTransform,), own))
 
 
-def _build(recipe: Recipe, library: ModuleType, kinds: tuple[type, ...]) -> list[Any]:
-    """The recipe's transforms from the library's classes of the given kinds."""
+def _build(
+    recipe: Recipe, library: ModuleType, kinds: tuple[type, ...], own: Mapping[str, type] | None = None
+) -> list[Any]:
+    """The recipe's transforms from the library's classes of the given kinds, and our own."""
+    known = {**vars(library), **(own or {})}
     built = []
     for entry in recipe:
         if len(entry) != 1:
@@ -131,16 +137,16 @@ def _build(recipe: Recipe, library: ModuleType, kinds: tuple[type, ...]) -> list
                 f"augment.transforms has the entry {dict(entry)}; each is one transform and its arguments"
             )
         ((name, arguments),) = entry.items()
-        found = getattr(library, name, None)
+        found = known.get(name)
         if not (isinstance(found, type) and issubclass(found, kinds)):
-            names = [n for n, c in vars(library).items() if isinstance(c, type) and issubclass(c, kinds)]
+            names = [n for n, c in known.items() if isinstance(c, type) and issubclass(c, kinds)]
             close = get_close_matches(name, names, 3) or ["those in its documentation"]
             raise ValueError(
                 f"augment.transforms: {library.__name__} has no transform '{name}'; try {', '.join(close)}"
             )
         options = dict(arguments or {})
         if "transforms" in options:
-            options["transforms"] = _build(options["transforms"], library, kinds)
+            options["transforms"] = _build(options["transforms"], library, kinds, own)
         try:
             with warnings.catch_warnings():
                 # albumentations only warns of an argument it does not know, and goes on without it

@@ -32,8 +32,10 @@ class ConvEncoder(Encoder):
         convs: Convolutions per block.
         bias: Bias of the convolutions; ``None`` only where no norm follows.
         block: Builds a block from (ndim, channels in, channels out) instead of the U-Net's, which ``convs``,
-            ``norm``, ``activation``, ``bias`` and ``dropout`` are about.
+            ``norm``, ``activation``, ``bias``, ``dropout`` and ``inner`` are about.
         blocks: Blocks per row; ``None`` is one each.
+        inner: Width of a block's convolutions but the last, as a fraction of the row's; 0.5 doubles the width
+            before pooling instead of after it.
         bottleneck: Builds the last row in one piece, instead of from blocks.
         down: max, or a callable from two levels, fine and coarse, to a module and the channels it delivers.
     """
@@ -50,6 +52,7 @@ class ConvEncoder(Encoder):
         activation: Activation = "relu",
         bias: bool | None = None,
         dropout: float = 0.0,
+        inner: float = 1.0,
         block: Block | None = None,
         blocks: Sequence[int] | None = None,
         bottleneck: Block | None = None,
@@ -60,7 +63,13 @@ class ConvEncoder(Encoder):
         self.levels = [Level(c, s) for c, s in zip(channels, rows, strict=True)]
         if block is None:
             block = partial(
-                conv_block, convs=convs, norm=norm, activation=activation, bias=bias, dropout=dropout
+                conv_block,
+                convs=convs,
+                norm=norm,
+                activation=activation,
+                bias=bias,
+                dropout=dropout,
+                inner=inner,
             )
         counts = [1] * len(channels) if blocks is None else list(blocks)
         if len(counts) != len(channels):
