@@ -2,9 +2,21 @@
 
 from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.decoders.conv import ConvDecoder
+from unetzoo.decoders.conv_up import conv_up
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.linknet import linknet_up
+from unetzoo.decoders.projected_up import projected_up
 from unetzoo.decoders.rsu import RSUDecoder
 from unetzoo.decoders.wide_up import wide_up
 
-__all__ = ["ConvDecoder", "Decoder", "FullScaleDecoder", "MergeRule", "RSUDecoder", "linknet_up", "wide_up"]
+__all__ = [
+    "ConvDecoder",
+    "Decoder",
+    "FullScaleDecoder",
+    "MergeRule",
+    "RSUDecoder",
+    "conv_up",
+    "linknet_up",
+    "projected_up",
+    "wide_up",
+]
