@@ -30,7 +30,7 @@ def write_splits(folder: Path, splits: Splits) -> None:
 
 
 def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
-    """Write manifest.csv for a folder with images/, masks/ (of the same names, or with an ending) and splits.json.
+    """Write manifest.csv for a folder with images/, masks/ (same names, or with an ending) and splits.json.
 
     Args:
         group: Group of an image from its file name.

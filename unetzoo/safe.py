@@ -1,5 +1,6 @@
 """What a config that came out of a file may call."""
 
+import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -27,6 +28,7 @@ def check_targets(config: Mapping[str, Any], source: str) -> None:
     """Refuse a config that would call anything but the library's parts.
 
     Hydra's ``_target_`` runs code, so a checkpoint, an ONNX file or a folder from a hub could run anything.
+    The environment variable ``UNETZOO_TRUST`` names further modules, separated by commas: a user's own parts.
 
     Args:
         config: A plain nested mapping, resolved, before it is instantiated.
@@ -42,7 +44,7 @@ def check_targets(config: Mapping[str, Any], source: str) -> None:
         if key == "_target_" and not _is_part(value):
             raise ValueError(
                 f"{source}: its config would call {value!r}, which is not a part of unetzoo; "
-                "load only files you trust, or rebuild the model in Python and load its weights"
+                "if that is your own code, set the environment variable UNETZOO_TRUST to its module"
             )
 
 
@@ -71,4 +73,5 @@ def _is_part(target: str) -> bool:
 
 
 def _inside(module: str) -> bool:
-    return any(module == part or module.startswith(f"{part}.") for part in _PARTS)
+    trusted = [name.strip() for name in os.environ.get("UNETZOO_TRUST", "").split(",") if name.strip()]
+    return any(module == part or module.startswith(f"{part}.") for part in (*_PARTS, *trusted))
