@@ -25,6 +25,10 @@ from unetzoo import create_model
         ("g_unet_b", 3, 3, 2_741_379),
         ("g_unet_d", 3, 3, 5_270_019),
         ("unet_3d", 3, 3, 19_074_627),  # the published 19,069,955 count no norm: test_unet_3d.py
+        ("partially_reversible_unet_3d", 4, 3, 12_365_283),
+        ("rev_mbconv_unet_3d", 4, 3, 4_401_363),
+        # one less than the authors' 2,158,586: no PReLU behind the logits
+        ("mcw_net", 3, 3, 2_158_585),
     ],
 )
 def test_named_models_have_their_published_size(

@@ -3,20 +3,41 @@
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.eca import EfficientChannelAttention
+from unetzoo.blocks.gated_residual import GatedResidual
+from unetzoo.blocks.mbconv import mbconv
+from unetzoo.blocks.norm_first_conv import norm_first_conv
+from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.residual_block import ResidualBlock
+from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
+from unetzoo.blocks.rsu import RSU, rsu
 from unetzoo.blocks.sc_se import ScSE
+from unetzoo.blocks.selective_kernel import SelectiveKernel
+from unetzoo.blocks.separable_block import separable_block
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.blocks.stage import Block, stage
+from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
 
 __all__ = [
     "CBAM",
+    "RSU",
     "Block",
     "ChannelAttention",
     "EfficientChannelAttention",
+    "GatedResidual",
+    "ReflectPad",
     "ResidualBlock",
+    "ReversibleBlock",
+    "ReversibleStage",
     "ScSE",
+    "SelectiveKernel",
     "SpatialAttention",
     "SqueezeExcite",
+    "SubPixel",
     "conv_block",
+    "mbconv",
+    "norm_first_conv",
+    "rsu",
+    "separable_block",
     "stage",
+    "sub_pixel_up",
 ]

@@ -2,8 +2,24 @@
 
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
+from unetzoo.encoders.pooled_down import pooled_down
 from unetzoo.encoders.residual import ResidualEncoder
+from unetzoo.encoders.rows import RowsEncoder
+from unetzoo.encoders.rsu import RSUEncoder
 from unetzoo.encoders.stem import adapt_kernel
+from unetzoo.encoders.strided_down import strided_down
 from unetzoo.encoders.timm import TimmEncoder
+from unetzoo.encoders.wavelet import WaveletEncoder
 
-__all__ = ["ConvEncoder", "Encoder", "ResidualEncoder", "TimmEncoder", "adapt_kernel"]
+__all__ = [
+    "ConvEncoder",
+    "Encoder",
+    "RSUEncoder",
+    "ResidualEncoder",
+    "RowsEncoder",
+    "TimmEncoder",
+    "WaveletEncoder",
+    "adapt_kernel",
+    "pooled_down",
+    "strided_down",
+]
