@@ -38,6 +38,17 @@ def test_rows_that_are_not_listed_pass_as_they_are() -> None:
     assert not torch.equal(after[1], before[1])
 
 
+def test_rows_of_one_width_may_share_a_block() -> None:
+    rows = [Level(8, (1, 1)), Level(8, (2, 2)), Level(8, (4, 4))]
+    skip = Reweight(rows, [GATES[0], GATES[1]], block=SqueezeExcite, shared=True)
+    assert len(skip.blocks) == 1
+    x = torch.randn(1, 8, 4, 4)
+    first, second, _ = skip([x, x, x])
+    assert torch.equal(first, second)
+    with pytest.raises(ValueError, match=r"rows of widths \[4, 8\] cannot share a block"):
+        Reweight(ROWS, GATES, block=SqueezeExcite, shared=True)
+
+
 def test_a_row_that_meets_no_skip_is_refused() -> None:
     with pytest.raises(ValueError, match=r"rows=\[0, 2\]: there is no skip 2; list 0 to 1"):
         Reweight(ROWS, GATES, block=SqueezeExcite, rows=[0, 2])

@@ -20,11 +20,12 @@ class Reweight(SkipPathway):
     Args:
         block: Makes the block of one row from the number of dimensions and the row's channels.
         rows: Rows that have one, 0 the finest; ``None`` is all but the bottleneck.
+        shared: One block for all rows, which must then be of one width.
         identity_init: Start as the plain skip, so that a trained U-Net can be upgraded in place; given to the
             blocks.
 
     Raises:
-        ValueError: If a row is listed that meets no skip.
+        ValueError: If a row is listed that meets no skip, or rows of several widths share a block.
     """
 
     identity = "concat"
@@ -36,23 +37,26 @@ class Reweight(SkipPathway):
         *,
         block: Callable[..., nn.Module],
         rows: Sequence[int] | None = None,
+        shared: bool = False,
         identity_init: bool = False,
     ) -> None:
         super().__init__(encoder, decoder)
-        if wrong := [row for row in rows or () if not 0 <= row < len(decoder)]:
-            raise ValueError(
-                f"rows={list(rows or ())}: there is no skip {wrong[0]}; list 0 to {len(decoder) - 1}"
-            )
+        chosen = list(range(len(decoder)) if rows is None else rows)
+        if wrong := [row for row in chosen if not 0 <= row < len(decoder)]:
+            raise ValueError(f"rows={chosen}: there is no skip {wrong[0]}; list 0 to {len(decoder) - 1}")
+        widths = [encoder[row].channels for row in chosen]
+        if shared and len(set(widths)) > 1:
+            raise ValueError(f"rows of widths {widths} cannot share a block; set shared to false")
+        self.block_of = {row: 0 if shared else k for k, row in enumerate(chosen)}
         # only what was asked for, so that a block without the switch can be used
         switch = {"identity_init": True} if identity_init else {}
         self.blocks = nn.ModuleList(
-            block(len(level.stride), level.channels, **switch)
-            if rows is None or row in rows
-            else nn.Identity()
-            for row, level in enumerate(encoder[:-1])
+            block(len(encoder[0].stride), width, **switch) for width in widths[: 1 if shared else None]
         )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """One tensor per row to the same, weighed; the bottleneck unchanged."""
-        *skips, bottleneck = features
-        return [*(block(skip) for block, skip in zip(self.blocks, skips, strict=True)), bottleneck]
+        return [
+            self.blocks[self.block_of[row]](feature) if row in self.block_of else feature
+            for row, feature in enumerate(features)
+        ]
