@@ -9,23 +9,20 @@ checkpoint is chosen on val, then measured once on test. A run that is there alr
 import argparse
 import json
 import os
-import time
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import torch
 from benchmarks.peer_models import Peer
-from hydra import compose, initialize_config_module
+from benchmarks.runs import measured
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from unetzoo import inference
 from unetzoo.checkpoints import read_checkpoint
-from unetzoo.evaluation import evaluate
 from unetzoo.inference.contract import Contract
 from unetzoo.predictor import Predictor, TorchNetwork
-from unetzoo.training import train
 
 SMP = {
     "_target_": "benchmarks.peer_models.smp_unet",
@@ -44,36 +41,21 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def run(experiment: str, network: str, seed: int, data: Path, out: Path) -> dict[str, float]:
     """Train and measure one network with one seed, or read what an earlier call measured."""
-    run_id = f"{experiment}-{network}-seed{seed}"
-    result = out / run_id / "result.json"
-    if result.is_file():
-        return dict(json.loads(result.read_text()))
-    overrides = [
-        f"experiment={experiment}",
-        f"seed={seed}",
-        f"paths.data={data}",
-        f"run_id={run_id}",
-        f"paths.runs={out}",
-    ]
-    with initialize_config_module("unetzoo.configs", version_base="1.3"):
-        cfg = compose("train", overrides)
-    OmegaConf.set_struct(cfg, False)
-    cfg.logger = None
-    if network != "unetzoo":
-        # the loss reads the head's activation from the model's config
-        head = {"activation": cfg.model.head.activation}
-        cfg.model = {"in_channels": None, "num_classes": None, "head": head, **PEERS[experiment][1]}
-    start = time.perf_counter()
-    run_dir = train(cfg)
-    minutes = (time.perf_counter() - start) / 60
-    checkpoint = run_dir / "checkpoints" / "best.ckpt"
-    source = instantiate(cfg.data)
-    predictor = Predictor(checkpoint) if network == "unetzoo" else _peer(checkpoint)
-    evaluate(predictor, source, "test", run_dir / "eval" / "test", run_dir=run_dir)
-    summary = json.loads((run_dir / "eval" / "test" / "summary.json").read_text())
-    measured = {"minutes": minutes, **{m: summary["means"][m]["per_image"] for m in ("dice", "iou")}}
-    result.write_text(json.dumps(measured))
-    return measured
+
+    def put_in(cfg: DictConfig) -> None:
+        if network != "unetzoo":
+            # the loss reads the head's activation from the model's config
+            head = {"activation": cfg.model.head.activation}
+            cfg.model = {"in_channels": None, "num_classes": None, "head": head, **PEERS[experiment][1]}
+
+    return measured(
+        f"{experiment}-{network}-seed{seed}",
+        [f"experiment={experiment}", f"seed={seed}"],
+        data=data,
+        out=out,
+        change=put_in,
+        predictor=Predictor if network == "unetzoo" else _peer,
+    )
 
 
 def _peer(checkpoint: Path) -> inference.Predictor:
