@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from unetzoo import create_model
-from unetzoo.heads import BinaryHead, FusedHead, Head
+from unetzoo.heads import BinaryFusedHead, BinaryHead, FusedHead, Head
 from unetzoo.levels import Level
 
 
@@ -37,6 +37,22 @@ def test_fused_head_mixes_the_logits_of_every_row() -> None:
     assert [isinstance(row, Head) and row.conv.kernel_size for row in head.rows] == [(1, 1), (1, 1)]
 
 
+def test_with_deep_supervision_a_fused_head_gives_its_rows_logits_too() -> None:
+    small = {"encoder.channels": [4, 8, 8], "decoder.channels": [4, 8], "deep_supervision": True}
+    model = create_model(encoder="conv2d", head="binary_fused", overrides=small | {"head.kernel_size": 3})
+    head: Any = model.heads[0]
+    assert len(model.heads) == 1
+    assert {row.conv.kernel_size for row in head.rows} == {(3, 3)}
+    x = torch.randn(2, 3, 13, 11)
+    main, *sides = model.eval().forward_deep(x)
+    assert torch.equal(main, model(x))
+    assert len(sides) == 2
+    # where nothing is resized the fusion is of the cropped logits too; coarsest row first
+    torch.testing.assert_close(head.fuse(torch.cat(sides[::-1], 1)), main)
+
+
 def test_binary_is_for_two_classes() -> None:
+    with pytest.raises(ValueError, match="binary head is for 2 classes, got 3"):
+        BinaryFusedHead([Level(4, (1, 1))], 3)
     with pytest.raises(ValueError, match="binary head is for 2 classes, got 3"):
         BinaryHead([Level(4, (1, 1))], 3)

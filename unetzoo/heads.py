@@ -1,15 +1,17 @@
 """Heads: from features to logits at the image's resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from unetzoo.auxiliary import ForegroundPresence
 from unetzoo.levels import Level
 from unetzoo.nd import conv, resize
 
-__all__ = ["BinaryHead", "FusedHead", "Head"]
+__all__ = ["BinaryFusedHead", "BinaryHead", "ClassGuidedHead", "FusedHead", "Head"]
 
 
 class Head(nn.Module):
@@ -51,33 +53,125 @@ class BinaryHead(Head):
         activation: Literal["sigmoid"] = "sigmoid",
         kernel_size: int = 3,
     ) -> None:
-        if num_classes != 2:
-            raise ValueError(
-                f"the binary head is for 2 classes, got {num_classes}; choose head=multiclass or multilabel"
-            )
+        _refuse_more_than_two(num_classes)
         super().__init__(levels, 1, activation=activation, kernel_size=kernel_size)
 
 
 class FusedHead(nn.Module):
     """Logits of every decoder row, resized and fused by a 1x1 convolution.
 
-    The deep supervision of the Attention U-Net (Oktay et al. 2018, arXiv:1804.03999): the loss sees only the
-    fused logits. The finest row's logits keep the bias-carrying 1x1 convolution of the others.
+    The deep supervision of the Attention U-Net (Oktay et al. 2018, arXiv:1804.03999), where the loss sees
+    only the fused logits. U2-Net (Qin et al. 2020, arXiv:2005.09007) supervises the rows' own logits too:
+    with the network's ``deep_supervision`` it is ``forward_deep`` that is trained.
+
+    Args:
+        kernel_size: Of the convolution on each row.
     """
 
     def __init__(
-        self, levels: Sequence[Level], num_classes: int, *, activation: Literal["softmax"] = "softmax"
+        self,
+        levels: Sequence[Level],
+        num_classes: int,
+        *,
+        activation: Literal["softmax", "sigmoid"] = "softmax",
+        kernel_size: int = 1,
     ) -> None:
         super().__init__()
         self.activation, self.outputs = activation, num_classes
         self.rows = nn.ModuleList(
-            Head([level], num_classes, activation=activation, kernel_size=1) for level in reversed(levels)
+            Head([level], num_classes, activation=activation, kernel_size=kernel_size)
+            for level in reversed(levels)
         )
         self.fuse = conv(len(levels[0].stride), num_classes * len(levels), num_classes)
 
     def forward(self, decoded: list[Tensor]) -> Tensor:
         """Decoder outputs, coarsest first, to (B, num_classes, *size)."""
-        logits: Tensor = self.fuse(
-            torch.cat([row([d]) for row, d in zip(self.rows, decoded, strict=True)], 1)
+        return self.forward_deep(decoded)[0]
+
+    def forward_deep(self, decoded: list[Tensor]) -> list[Tensor]:
+        """The fused logits, then each row's, finest first."""
+        sides = [row([d]) for row, d in zip(self.rows, decoded, strict=True)]
+        return [self.fuse(torch.cat(sides, 1)), *reversed(sides)]
+
+
+class BinaryFusedHead(FusedHead):
+    """`FusedHead` with a single logit for two classes."""
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        num_classes: int,
+        *,
+        activation: Literal["sigmoid"] = "sigmoid",
+        kernel_size: int = 1,
+    ) -> None:
+        _refuse_more_than_two(num_classes)
+        super().__init__(levels, 1, activation=activation, kernel_size=kernel_size)
+
+
+class ClassGuidedHead(nn.Module):
+    """Turns the logits of an image off where a classifier finds no foreground in it.
+
+    The classification-guided module of UNet 3+ (Huang et al. 2020, arXiv:2004.08790, sec. 2.3): a classifier
+    on the coarsest decoder row multiplies the logits of every supervised row by 0 or 1. The choice lets no
+    gradient through, so the classifier has an objective of its own, which is trained beside the loss.
+
+    Args:
+        head: Makes the head that is guided.
+        activation: The guided head's.
+        gate: hard (0 or 1) or soft (the classifier's probability, which keeps every pixel's best class).
+        weight: Factor of the classifier's loss beside the main one.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        num_classes: int,
+        *,
+        head: Callable[..., Head],
+        activation: Literal["softmax", "sigmoid"],
+        gate: Literal["hard", "soft"] = "hard",
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if gate not in ("hard", "soft"):
+            raise ValueError(f"gate must be hard or soft, not {gate!r}")
+        self.make_head = partial(head, activation=activation)
+        self.head = self.make_head(levels, num_classes)
+        self.activation, self.outputs = activation, self.head.outputs
+        self.soft, self.coarsest = gate == "soft", levels[-1]
+        self.presence = ForegroundPresence(levels, num_classes, weight=weight)
+
+    def side(self, levels: Sequence[Level], num_classes: int) -> nn.Module:
+        """A head for a side output; guided too, unless it does not see the coarsest row."""
+        head = self.make_head(levels, num_classes)
+        return _GuidedSide(self, head) if levels[-1] == self.coarsest else head
+
+    def guide(self, coarsest: Tensor) -> Tensor:
+        """(B, C, *size) to the factor of the logits, (B, 1, *ones)."""
+        absent, present = self.presence.classify(coarsest).chunk(2, 1)
+        return (present - absent).sigmoid() if self.soft else (present > absent).to(coarsest.dtype)
+
+    def forward(self, decoded: list[Tensor]) -> Tensor:
+        """Decoder outputs, coarsest first, to (B, outputs, *size)."""
+        out: Tensor = self.head(decoded) * self.guide(decoded[0])
+        return out
+
+
+class _GuidedSide(nn.Module):
+    """A side head under the main one's classifier: held and not owned, so that its weights are listed once."""
+
+    def __init__(self, main: ClassGuidedHead, head: nn.Module) -> None:
+        super().__init__()
+        self.main, self.head = (main,), head
+
+    def forward(self, decoded: list[Tensor]) -> Tensor:
+        out: Tensor = self.head(decoded) * self.main[0].guide(decoded[0])
+        return out
+
+
+def _refuse_more_than_two(num_classes: int) -> None:
+    if num_classes != 2:
+        raise ValueError(
+            f"the binary head is for 2 classes, got {num_classes}; choose head=multiclass or multilabel"
         )
-        return logits

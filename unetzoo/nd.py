@@ -120,9 +120,10 @@ def conv_unit(
     return layers
 
 
-def max_pool(factor: tuple[int, ...]) -> nn.Module:
-    """Max pooling whose window is its stride."""
-    return nn.MaxPool2d(factor) if len(factor) == 2 else nn.MaxPool3d(factor)
+def max_pool(factor: tuple[int, ...], *, ceil: bool = False) -> nn.Module:
+    """Max pooling whose window is its stride; ``ceil`` keeps what is left over at the far end."""
+    kind: type[nn.Module] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}[len(factor)]
+    return kind(factor, ceil_mode=ceil)
 
 
 class Resize(nn.Module):

@@ -27,7 +27,7 @@ class UNet(SegmentationNetwork):
         decoder: Builds the decoder from the encoder's rows.
         head: Builds a head from decoder rows and ``num_classes``.
         deep_supervision: Also make heads for the pathway's side outputs, or for the decoder's coarser rows
-            where the pathway has none; ``forward_deep`` returns them.
+            where the pathway has none; ``forward_deep`` returns them. A fused head brings the latter itself.
         auxiliary: Builds further objectives, by name, from the decoder's rows and ``num_classes``; they
             act in training alone.
         average_heads: Let ``forward`` return the mean of all heads' logits (UNet++'s "accurate" mode) instead
@@ -66,9 +66,13 @@ class UNet(SegmentationNetwork):
         self.decoder.build(self.skip.merged)
         rows = self.decoder.levels
         self.heads = nn.ModuleList([head(rows, num_classes)])
-        if deep_supervision:
+        # a fused head has logits of the decoder's rows of its own
+        self.fused_sides = isinstance(self.heads[0], FusedHead) and not self.skip.side_levels
+        if deep_supervision and not self.fused_sides:
             sides = [[side] for side in self.skip.side_levels] or [rows[i:] for i in range(1, len(rows))]
-            self.heads.extend(head(side, num_classes) for side in sides)
+            # a head that shares something with its side heads makes them itself
+            make_side = getattr(self.heads[0], "side", head)
+            self.heads.extend(make_side(side, num_classes) for side in sides)
         self.auxiliary = nn.ModuleDict({k: make(rows, num_classes) for k, make in (auxiliary or {}).items()})
         main: Any = self.heads[0]
         self.activation, self.outputs = main.activation, main.outputs
@@ -99,6 +103,9 @@ class UNet(SegmentationNetwork):
         return self._supervised(x, skips, decoded), losses
 
     def _supervised(self, x: Tensor, skips: list[Tensor], decoded: list[Tensor]) -> list[Tensor]:
+        if self.deep_supervision and self.fused_sides:
+            fused: Any = self.heads[0]
+            return [self.crop(logits, x) for logits in fused.forward_deep(decoded)]
         # a head on a row sees the coarser rows too, as the main one does
         coarser = [decoded[: i + 1] for i in reversed(range(len(decoded) - 1))]
         features = [decoded, *([[side] for side in self.skip.side_outputs(skips)] or coarser)]

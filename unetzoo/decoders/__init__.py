@@ -7,6 +7,7 @@ from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.linknet import linknet_up
 from unetzoo.decoders.projected_up import projected_up
 from unetzoo.decoders.rsu import RSUDecoder
+from unetzoo.decoders.wavelet import WaveletDecoder
 from unetzoo.decoders.wide_up import wide_up
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FullScaleDecoder",
     "MergeRule",
     "RSUDecoder",
+    "WaveletDecoder",
     "conv_up",
     "linknet_up",
     "projected_up",
