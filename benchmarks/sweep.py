@@ -3,9 +3,9 @@
     python -m benchmarks.sweep dsb2018_nuclei chase_db1 --data <folder with the sets>
 
 A single run of it is ``unetzoo train experiment=<experiment> model/skip=<pathway> seed=<seed>``, all of a
-seed ``unetzoo train -m experiment=<experiment> model/skip=<a>,<b>,...``. Encoder, decoder, batches, budget and
-loss are the experiment's for every pathway. Which four get more seeds is decided on val; test is measured,
-not looked at. Runs that are there already are not repeated.
+seed ``unetzoo train -m experiment=<experiment> model/skip=<a>,<b>,...``. Encoder, decoder, batches, budget
+and loss are the experiment's for every pathway. Which four get more seeds is decided on val; test is
+measured, not looked at. Runs that are there already are not repeated.
 """
 
 import argparse
@@ -59,11 +59,11 @@ def main() -> None:
             first = runs[skip][0]
             iou, minutes = (mean(r[name] for r in runs[skip]) for name in ("iou", "cpu_minutes"))
             spread = f"{stdev(dice):.4f}" if len(dice) > 1 else "-"
-            cells = [
-                f"`{skip}`", f"{first['parameters']:,}", f"{first['val_dice']:.4f}", f"{mean(dice):.4f}", spread,
-                f"{iou:.4f}", str(len(dice)), f"{minutes:.1f}",
-            ]  # fmt: skip
-            print(f"| {' | '.join(cells)} |", flush=True)
+            print(
+                f"| `{skip}` | {first['parameters']:,} | {first['val_dice']:.4f} | {mean(dice):.4f} | {spread} "
+                f"| {iou:.4f} | {len(dice)} | {minutes:.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
