@@ -60,8 +60,8 @@ def main() -> None:
             iou, minutes = (mean(r[name] for r in runs[skip]) for name in ("iou", "cpu_minutes"))
             spread = f"{stdev(dice):.4f}" if len(dice) > 1 else "-"
             print(
-                f"| `{skip}` | {first['parameters']:,} | {first['val_dice']:.4f} | {mean(dice):.4f} | {spread} "
-                f"| {iou:.4f} | {len(dice)} | {minutes:.1f} |",
+                f"| `{skip}` | {first['parameters']:,} | {first['val_dice']:.4f} | {mean(dice):.4f} "
+                f"| {spread} | {iou:.4f} | {len(dice)} | {minutes:.1f} |",
                 flush=True,
             )
 
