@@ -159,7 +159,7 @@ class ClassGuidedHead(nn.Module):
 
 
 class _GuidedSide(nn.Module):
-    """A side head under the main one's classifier: held and not owned, so that its weights are listed once."""
+    """A side head under the main one's classifier: held, not owned, so its weights are listed once."""
 
     def __init__(self, main: ClassGuidedHead, head: nn.Module) -> None:
         super().__init__()

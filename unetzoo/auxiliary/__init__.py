@@ -1,5 +1,6 @@
 """Auxiliary objectives: what a network learns beside its segmentation."""
 
 from unetzoo.auxiliary.base import Auxiliary
+from unetzoo.auxiliary.foreground_presence import ForegroundPresence
 
-__all__ = ["Auxiliary"]
+__all__ = ["Auxiliary", "ForegroundPresence"]

@@ -17,11 +17,11 @@ __all__ = ["FullScaleDecoder"]
 class FullScaleDecoder(Decoder):
     """Bring every row the decoder's states of all coarser scales, the bottleneck included.
 
-    What meets the skip of row i is ``[R(U(d[i+1])), ..., R(U(d[n]))]``, U being linear interpolation up to the
-    row and R a 3x3 convolution with norm and activation of its own for every pair of rows; one more such
-    convolution follows the merge. The decoder's half of Huang et al. 2020, "UNet 3+", arXiv:2004.08790, eq. 1;
-    `FullScaleSkip` hands on the finer scales. Every row is as wide as ``channels`` times the number of rows,
-    whatever the skip. The bottleneck is handed on as the coarsest row, so it is supervised too.
+    What meets the skip of row i is ``[R(U(d[i+1])), ..., R(U(d[n]))]``, U being linear interpolation up to
+    the row and R a 3x3 convolution with norm and activation of its own for every pair of rows; one more such
+    convolution follows the merge. The decoder's half of Huang et al. 2020, "UNet 3+", arXiv:2004.08790, eq.
+    1; `FullScaleSkip` hands on the finer scales. Every row is as wide as ``channels`` times the number of
+    rows, whatever the skip. The bottleneck is handed on as the coarsest row, so it is supervised too.
 
     Args:
         encoder: Rows of the encoder, finest first, bottleneck last.

@@ -15,9 +15,9 @@ __all__ = ["FullScaleSkip"]
 class FullScaleSkip(SkipPathway):
     """Hand every row the encoder's features of its own and of all finer scales.
 
-    Row i is ``[R(D(X[0])), ..., R(D(X[i-1])), R(X[i])]``: D is max pooling down to the row, R a 3x3 convolution
-    with norm and activation of its own for every pair of rows. The encoder's half of Huang et al. 2020, "UNet
-    3+", arXiv:2004.08790, eq. 1; `FullScaleDecoder` brings the coarser scales.
+    Row i is ``[R(D(X[0])), ..., R(D(X[i-1])), R(X[i])]``: D is max pooling down to the row, R a 3x3
+    convolution with norm and activation of its own for every pair of rows. The encoder's half of Huang et al.
+    2020, "UNet 3+", arXiv:2004.08790, eq. 1; `FullScaleDecoder` brings the coarser scales.
 
     Args:
         channels: Width that each scale contributes to each row.
