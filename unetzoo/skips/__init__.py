@@ -8,9 +8,10 @@ from unetzoo.skips.chain import Chain
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.dense_fpn import DenseFPN
 from unetzoo.skips.fpn import FPN
+from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
-from unetzoo.skips.neck import Neck
 from unetzoo.skips.multi_level_se import MultiLevelSE
+from unetzoo.skips.neck import Neck
 from unetzoo.skips.nested import NestedSkip
 from unetzoo.skips.normed_attention_gate import NormedAttentionGate
 from unetzoo.skips.panet import PathAggregation
@@ -28,10 +29,11 @@ __all__ = [
     "Concat",
     "ConcatSkip",
     "DenseFPN",
+    "FreeU",
     "FullScaleSkip",
     "Merge",
-    "Neck",
     "MultiLevelSE",
+    "Neck",
     "NestedSkip",
     "NormedAttentionGate",
     "PathAggregation",
