@@ -32,8 +32,8 @@ def features() -> list[Tensor]:
 
 def unit(x: Tensor, conv: nn.Module) -> Tensor:
     """3x3 convolution, fresh batch norm in evaluation, ReLU."""
-    assert isinstance(conv.weight, Tensor)
-    return F.conv2d(x, conv.weight, padding=1).div((1 + 1e-5) ** 0.5).relu()
+    assert isinstance(conv, nn.Conv2d)
+    return F.conv2d(x, conv.weight, conv.bias, padding=1).div((1 + 1e-5) ** 0.5).relu()
 
 
 def test_states_follow_the_papers_equation() -> None:

@@ -29,8 +29,8 @@ def test_every_row_is_the_papers_concatenation_finest_scale_first() -> None:
         expected = []
         for k in range(i + 1):
             pooled = F.max_pool2d(x[k], 2 ** (i - k)) if k < i else x[k]
-            kernel = skip.branches[i][k][1].weight
-            expected.append(F.conv2d(pooled, kernel, padding=1).div((1 + 1e-5) ** 0.5).relu())
+            conv = skip.branches[i][k][1]
+            expected.append(F.conv2d(pooled, conv.weight, conv.bias, padding=1).div((1 + 1e-5) ** 0.5).relu())
         torch.testing.assert_close(rows[i], torch.cat(expected, 1), rtol=1e-12, atol=1e-12)
     assert rows[3] is x[3]
 

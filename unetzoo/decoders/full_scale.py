@@ -26,7 +26,7 @@ class FullScaleDecoder(Decoder):
     Args:
         encoder: Rows of the encoder, finest first, bottleneck last.
         channels: Width that each scale contributes to each row. A volume at full resolution wants 16 or 32.
-        bias: Bias of the convolutions; ``None`` only where no norm follows.
+        bias: Bias of the convolutions, in front of a norm too, as in the authors' code.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class FullScaleDecoder(Decoder):
         channels: int = 64,
         norm: Norm | None = "batch",
         activation: Activation = "relu",
-        bias: bool | None = None,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         *rows, bottleneck = encoder

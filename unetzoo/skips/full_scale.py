@@ -21,7 +21,7 @@ class FullScaleSkip(SkipPathway):
 
     Args:
         channels: Width that each scale contributes to each row.
-        bias: Bias of the convolutions; ``None`` only where no norm follows.
+        bias: Bias of the convolutions, in front of a norm too, as in the authors' code.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class FullScaleSkip(SkipPathway):
         channels: int = 64,
         norm: Norm | None = "batch",
         activation: Activation = "relu",
-        bias: bool | None = None,
+        bias: bool = True,
     ) -> None:
         *rows, bottleneck = encoder
         levels = [*(Level(channels * (i + 1), row.stride) for i, row in enumerate(rows)), bottleneck]
