@@ -110,12 +110,15 @@ def create_model(
         choices.append(f"model/head={_known(head, list_heads(), 'head')}")
     config = _compose(choices)
     if pretrained or encoder_weights:
-        if "pretrained" not in config["encoder"]:
+        path, part = "encoder", config["encoder"]
+        while "pretrained" not in part and "encoder" in part:  # an encoder around another
+            path, part = f"{path}.encoder", part["encoder"]
+        if "pretrained" not in part:
             raise ValueError(
                 f"encoder {encoder or config['encoder']['_target_']} has no pretrained weights; "
                 "choose a timm backbone or pretrained=False"
             )
-        values["encoder.pretrained"] = True
+        values[f"{path}.pretrained"] = True
     if skip is not None and not isinstance(skip, str):
         parts = {
             name: _compose([f"+model/skip={_known(name, list_skips(), 'skip')}"])["skip"] for name in skip

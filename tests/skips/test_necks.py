@@ -45,7 +45,7 @@ def seen_by(pathway: Any, row: int) -> list[int]:
     [
         (FPN, {}, 3_344_384),
         (PathAggregation, {}, 3_344_384 + 3_540_480),
-        # laterals with batch norm, 4 rows (the paper has a fifth) of two blocks a stage, 3 + 2 weights each way
+        # laterals with batch norm; 4 rows (the paper has a fifth) of two blocks a stage; 3 + 2 weights a way
         (DenseFPN, {"stack_times": 1}, 985_088 + 4 * 2 * 214_016 + 10),
         (DenseFPN, {"stack_times": 5}, 985_088 + 5 * 4 * 2 * 214_016 + 10),
     ],

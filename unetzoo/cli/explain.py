@@ -52,8 +52,11 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     cfg = cfg.copy()
     OmegaConf.update(cfg, "model", {"in_channels": bands, "num_classes": classes}, force_add=True)
     config: Any = OmegaConf.to_container(cfg.model, resolve=True)
-    for key in ("pretrained", "weights"):  # the shapes are the same without
-        config.get("encoder", {}).pop(key, None)
+    encoder = config.get("encoder")
+    while encoder:  # the shapes are the same without weights; an encoder may be around another
+        for key in ("pretrained", "weights"):
+            encoder.pop(key, None)
+        encoder = encoder.get("encoder")
     model = build(config).eval()
     if size is None and tile is not None and len(tile) != model.ndim:
         raise ValueError(

@@ -26,7 +26,8 @@ class TimmEncoder(Encoder):
         depth: Number of rows kept, finest first; ``None`` keeps all.
         bands: Names of the input's bands, which ``stem=keep_rgb`` goes by.
         stem: How weights for red, green and blue become weights for the bands: keep_rgb | mean | cyclic.
-        options: Passed on to ``timm.create_model``, for example ``drop_path_rate``.
+        options: Passed on to ``timm.create_model``, for example ``drop_path_rate``, or ``output_stride``
+            for a backbone that is dilated instead of strided from there on.
 
     Raises:
         ValueError: If timm has no such backbone, or it gives no feature pyramid or takes one image size only.
@@ -58,8 +59,11 @@ class TimmEncoder(Encoder):
             first.weight = nn.Parameter(adapt_kernel(first.weight.detach(), in_channels, stem, bands))
             first.in_channels = in_channels
         info = self.body.feature_info
-        self.levels = [Level(c, (r, r)) for c, r in zip(info.channels(), info.reduction(), strict=True)]
-        if any(a.stride == b.stride for a, b in zip(self.levels, self.levels[1:], strict=False)):
+        # a backbone dilated to an output stride repeats it; the deepest feature of a stride is its row
+        by_stride = {stride: i for i, stride in enumerate(info.reduction())}
+        self.kept = list(by_stride.values())
+        self.levels = [Level(info.channels()[i], (stride, stride)) for stride, i in by_stride.items()]
+        if len(self.levels) == 1 < len(info.reduction()):
             raise ValueError(
                 f"timm model {name!r} repeats a stride ({info.reduction()}); choose a hierarchical backbone"
             )
@@ -76,7 +80,8 @@ class TimmEncoder(Encoder):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One (B, C_i, H / stride_i, W / stride_i) per row."""
-        features: list[Tensor] = self.body(x)
+        every: list[Tensor] = self.body(x)
+        features = [every[i] for i in self.kept]
         return features if self.channels_first else [f.permute(0, 3, 1, 2).contiguous() for f in features]
 
 
