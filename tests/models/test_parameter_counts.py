@@ -24,6 +24,8 @@ from unetzoo import create_model
         ("g_unet_s", 3, 3, 1_477_059),
         ("g_unet_b", 3, 3, 2_741_379),
         ("g_unet_d", 3, 3, 5_270_019),
+        ("bcdu_net", 1, 2, 23_369_442),  # read both ways; backwards alone: test_conv_lstm.py
+        ("multi_res_unet", 3, 2, 7_251_372),  # 7,251,376 with the batch norm of two logits
         ("unet_3d", 3, 3, 19_074_627),  # the published 19,069,955 count no norm: test_unet_3d.py
         ("partially_reversible_unet_3d", 4, 3, 12_365_283),
         ("rev_mbconv_unet_3d", 4, 3, 4_401_363),

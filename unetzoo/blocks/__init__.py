@@ -2,9 +2,11 @@
 
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.conv_block import conv_block
+from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.eca import EfficientChannelAttention
 from unetzoo.blocks.gated_residual import GatedResidual
 from unetzoo.blocks.mbconv import mbconv
+from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.norm_first_conv import norm_first_conv
 from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.residual_block import ResidualBlock
@@ -22,8 +24,10 @@ __all__ = [
     "RSU",
     "Block",
     "ChannelAttention",
+    "DenseBottleneck",
     "EfficientChannelAttention",
     "GatedResidual",
+    "MultiRes",
     "ReflectPad",
     "ResidualBlock",
     "ReversibleBlock",
@@ -35,7 +39,9 @@ __all__ = [
     "SubPixel",
     "conv_block",
     "mbconv",
+    "multi_res_up",
     "norm_first_conv",
+    "plain_width",
     "rsu",
     "separable_block",
     "stage",

@@ -64,7 +64,7 @@ class RandElasticd(RandomizableTransform, MapTransform):
         # one more on either side, so that every voxel lies between four knots
         knots = [int(np.ceil((n - 1) / step)) + 3 for n, step in zip(size, spacing, strict=True)]
         field = spline_field(self.R.normal(0, sigma, (len(size), *knots)), size, spacing)
-        grid = torch.as_tensor(create_grid(size, backend="torch"), dtype=torch.float32)  # type: ignore[arg-type]
+        grid = torch.as_tensor(create_grid(size, backend="torch"), dtype=torch.float32)
         grid[:-1] += field
         for key, mode, padding in self.key_iterator(result, self.mode, self.padding_mode):
             result[key] = self.resample(

@@ -5,6 +5,7 @@ from unetzoo.decoders.conv import ConvDecoder
 from unetzoo.decoders.conv_up import conv_up
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.linknet import linknet_up
+from unetzoo.decoders.normed_up import normed_up
 from unetzoo.decoders.projected_up import projected_up
 from unetzoo.decoders.rsu import RSUDecoder
 from unetzoo.decoders.wavelet import WaveletDecoder
@@ -19,6 +20,7 @@ __all__ = [
     "WaveletDecoder",
     "conv_up",
     "linknet_up",
+    "normed_up",
     "projected_up",
     "wide_up",
 ]
