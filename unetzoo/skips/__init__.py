@@ -4,9 +4,12 @@ from unetzoo.skips.add import AddSkip
 from unetzoo.skips.attention_gate import AttentionGate
 from unetzoo.skips.attentive import AttentiveSkip
 from unetzoo.skips.base import Concat, Merge, SkipPathway
+from unetzoo.skips.cdan import DenseProductSkip
 from unetzoo.skips.chain import Chain
 from unetzoo.skips.concat import ConcatSkip
+from unetzoo.skips.conv_lstm import ConvLSTMSkip
 from unetzoo.skips.dense_fpn import DenseFPN
+from unetzoo.skips.equalise import FeatureEqualiser
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
@@ -15,6 +18,7 @@ from unetzoo.skips.neck import Neck
 from unetzoo.skips.nested import NestedSkip
 from unetzoo.skips.normed_attention_gate import NormedAttentionGate
 from unetzoo.skips.panet import PathAggregation
+from unetzoo.skips.res_path import ResPath
 from unetzoo.skips.reweight import Reweight
 from unetzoo.skips.scale import ScaleSkip
 from unetzoo.skips.scp import SpatialContext
@@ -28,7 +32,10 @@ __all__ = [
     "Chain",
     "Concat",
     "ConcatSkip",
+    "ConvLSTMSkip",
     "DenseFPN",
+    "DenseProductSkip",
+    "FeatureEqualiser",
     "FreeU",
     "FullScaleSkip",
     "Merge",
@@ -37,6 +44,7 @@ __all__ = [
     "NestedSkip",
     "NormedAttentionGate",
     "PathAggregation",
+    "ResPath",
     "Reweight",
     "SKFusion",
     "ScaleSkip",
