@@ -12,6 +12,8 @@ from unetzoo.losses import (
     CrossEntropy,
     Dice,
     Focal,
+    IoU,
+    MultiScaleDissimilarity,
     Tversky,
     deep_supervision_loss,
     deep_supervision_weights,
@@ -19,7 +21,7 @@ from unetzoo.losses import (
 from unetzoo.losses.base import Activation
 
 IGNORE = 255
-LOSSES: list[Callable[..., nn.Module]] = [CrossEntropy, Dice, Focal, Tversky]
+LOSSES: list[Callable[..., nn.Module]] = [CrossEntropy, Dice, Focal, IoU, MultiScaleDissimilarity, Tversky]
 
 
 def case(head: str, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,8 @@ from unetzoo.losses.cross_entropy import CrossEntropy
 from unetzoo.losses.deep_supervision import deep_supervision_loss, deep_supervision_weights
 from unetzoo.losses.dice import Dice
 from unetzoo.losses.focal import Focal
+from unetzoo.losses.iou import IoU
+from unetzoo.losses.ms_ssim import MultiScaleDissimilarity
 from unetzoo.losses.soft_ncut import SoftNCut
 from unetzoo.losses.ssim import StructuralDissimilarity
 from unetzoo.losses.tversky import Tversky
@@ -15,6 +17,8 @@ __all__ = [
     "CrossEntropy",
     "Dice",
     "Focal",
+    "IoU",
+    "MultiScaleDissimilarity",
     "SegmentationLoss",
     "SoftNCut",
     "StructuralDissimilarity",
