@@ -16,9 +16,12 @@ from unetzoo import create_model
         ("attention_unet_paper", 1, 4, 6_214_151),
         ("attention_unet_paper", 1, 2, 6_213_613),
         ("unet_plus_plus_paper", 1, 2, 9_041_700),
+        ("w_net", 3, 20, 18_606_743),
+        ("attention_w_net_3d", 1, 6, 233_074_015),  # 7 less than DILITHIUM's, whose last layer has no use here
         ("u2_net", 3, 2, 44_009_869),
         ("u2_net_p", 3, 2, 1_131_181),
         ("is_net", 3, 2, 44_046_790),
+        ("is_net_teacher", 3, 2, 6_877_734),
         ("unet_3plus", 3, 2, 26_971_777),
         ("g_unet_t", 3, 3, 844_899),
         ("g_unet_s", 3, 3, 1_477_059),
@@ -29,6 +32,7 @@ from unetzoo import create_model
         ("unet_3d", 3, 3, 19_074_627),  # the published 19,069,955 count no norm: test_unet_3d.py
         ("partially_reversible_unet_3d", 4, 3, 12_365_283),
         ("rev_mbconv_unet_3d", 4, 3, 4_401_363),
+        ("glioma_nested_unet_3d", 4, 3, 8_269_331),
         # one less than the authors' 2,158,586: no PReLU behind the logits
         ("mcw_net", 3, 3, 2_158_585),
     ],
