@@ -47,6 +47,15 @@ class SegmentationNetwork(HubMixin, nn.Module):
             if getattr(module, "dynamic_size", True) is False
         ]
 
+    def shown(self, image: Tensor, target: Tensor) -> Tensor:
+        """What training and validation show the network of a case: the image, unless it learns from masks.
+
+        Args:
+            image: (B, bands, *size).
+            target: Class indices (B, *size), or 0 and 1 as (B, K, *size); 255 is ignored.
+        """
+        return image
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, *size) to logits (B, outputs, *size), for any size."""
         raise NotImplementedError

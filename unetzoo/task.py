@@ -1,8 +1,8 @@
 """SegmentationTask: one network, one loss, one data specification, as Lightning trains them."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from unetzoo.inference.tiling import predict_tiled
 from unetzoo.losses import deep_supervision_loss, deep_supervision_weights
 from unetzoo.metrics import count, foreground, mean, overlap
 from unetzoo.network import SegmentationNetwork
+from unetzoo.transfer import freeze as freeze_parts
 
 __all__ = ["SegmentationTask", "case_dice"]
 
@@ -45,7 +46,17 @@ class SegmentationTask(LightningModule):
             with it.
         overlap: Of validation tiles, as a fraction of the tile.
         tile_batch: Validation tiles per forward pass.
+        freeze: Parts of the network that stay as they are, their norms and dropout too: encoder, decoder.
+
+    Attributes:
+        monitor: The metric that decides which checkpoint is the best, ...
+        mode: ... the one where it is largest (max) or least (min).
+        validated: What validation logs of each case, in this order: its loss, its Dice.
     """
+
+    monitor = "val/dice"
+    mode: Literal["max", "min"] = "max"
+    validated: tuple[str, ...] = ("val/loss", "val/dice")
 
     # with fewer validation cases than processes some have none, and that is fine
     allow_zero_length_dataloader_with_multiple_devices = True
@@ -62,6 +73,7 @@ class SegmentationTask(LightningModule):
         channels_last: bool | None = None,
         overlap: float = 0.25,
         tile_batch: int = 4,
+        freeze: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if channels_last and model.ndim != 2:
@@ -70,26 +82,41 @@ class SegmentationTask(LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.deep_supervision_weights = deep_supervision_weights
         self.overlap, self.tile_batch = overlap, tile_batch
+        self.frozen = freeze_parts(model, freeze)
         fast = model.ndim == 2 and model.channels_last
         self.layout = torch.channels_last if (fast if channels_last is None else channels_last) else None
         if self.layout is not None:
             self.model.to(memory_format=self.layout)
         self.cases: list[tuple[float, float]] = []
 
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for all but the frozen parts."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
+
     def on_train_epoch_start(self) -> None:
         """Forget the last validation, or an epoch without one would seem to have its results."""
-        for name in ("val/loss", "val/dice"):
+        for name in self.validated:
             self.trainer.callback_metrics.pop(name, None)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of patches, over all heads if the model is deeply supervised."""
-        image, target = batch["image"], batch["mask"]
+        target = batch["mask"]
+        image = self.model.shown(batch["image"], target)
         if self.layout is not None:
             image = image.contiguous(memory_format=self.layout)
         outputs, auxiliary = self.model.forward_train(image, target)
         weights = deep_supervision_weights(len(outputs), self.deep_supervision_weights)
         loss = deep_supervision_loss(self.loss, outputs, target, weights)
         loss = loss + sum(auxiliary.values())
+        self.check_finite(loss, batch)
+        self.log_losses(loss, auxiliary, len(image))
+        return loss
+
+    def check_finite(self, loss: Tensor, batch: Batch) -> None:
+        """Stop before a loss that is no number spoils the weights."""
         if not torch.isfinite(loss):
             names = ", ".join(dict.fromkeys(batch["case"]))
             raise ValueError(
@@ -97,13 +124,14 @@ class SegmentationTask(LightningModule):
                 "nothing was saved over the last good checkpoint; lower optimizer.lr, set "
                 "trainer.gradient_clip_val or look at these cases"
             )
-        size = len(image)
-        for name, value in auxiliary.items():
+
+    def log_losses(self, loss: Tensor, parts: Mapping[str, Tensor], size: int) -> None:
+        """Log the loss of ``size`` patches, and its named parts."""
+        for name, value in parts.items():
             self.log(f"train/{name}", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
         self.log(
             "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=size
         )
-        return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Log the rate that this step uses."""
@@ -126,7 +154,8 @@ class SegmentationTask(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """One whole case of any size; one without a single label has no say."""
-        image, target = batch["image"][0], batch["mask"][:1]
+        target = batch["mask"][:1]
+        image = self.model.shown(batch["image"], target)[0]
         if not bool((target != IGNORE).any()):
             return
         logits = predict_tiled(
@@ -149,7 +178,7 @@ class SegmentationTask(LightningModule):
             cases = [case for part in parts for case in part]
         # fsum rounds once, so the order in which processes hold the cases cannot show
         dice = [c[1] for c in cases if not math.isnan(c[1])]
-        for name, values in (("val/loss", [c[0] for c in cases]), ("val/dice", dice)):
+        for name, values in zip(self.validated, ([c[0] for c in cases], dice), strict=False):
             self.log(name, math.fsum(values) / len(values) if values else math.nan, prog_bar=True)
 
     def tiles(self, x: np.ndarray) -> np.ndarray:

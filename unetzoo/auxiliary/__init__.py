@@ -1,6 +1,7 @@
 """Auxiliary objectives: what a network learns beside its segmentation."""
 
 from unetzoo.auxiliary.base import Auxiliary
+from unetzoo.auxiliary.feature_supervision import FeatureSupervision
 from unetzoo.auxiliary.foreground_presence import ForegroundPresence
 
-__all__ = ["Auxiliary", "ForegroundPresence"]
+__all__ = ["Auxiliary", "FeatureSupervision", "ForegroundPresence"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetzoo.nd import Activation, Norm, conv_unit, max_pool, resize
+from unetzoo.nd import Activation, Norm, conv_unit, max_pool
 
 __all__ = ["RSU", "rsu"]
 
@@ -22,8 +22,6 @@ class RSU(nn.Module):
         inner: Width of the inner U.
         pools: Factor per axis in front of each inner row but the first; all ones for none.
         dilations: Of the convolution of each inner row; the way back has its row's own.
-        exact: How many poolings, from the first, are known to divide the size without rest. Their way back is
-            a constant factor, which exports ten times faster than one that follows the size.
         bias: Bias of the convolutions; the authors keep it in front of the norm too.
     """
 
@@ -36,7 +34,6 @@ class RSU(nn.Module):
         inner: int,
         pools: Sequence[tuple[int, ...]],
         dilations: Sequence[int],
-        exact: int = 0,
         norm: Norm | None = "batch",
         activation: Activation = "relu",
         bias: bool | None = True,
@@ -58,11 +55,10 @@ class RSU(nn.Module):
         *upper, _ = dilations
         self.project = unit(c_in, c_out, 1)
         self.pools = nn.ModuleList(
-            nn.Identity() if max(pool) == 1 else max_pool(pool, ceil=k >= exact)
-            for k, pool in enumerate(pools)
+            nn.Identity() if max(pool) == 1 else max_pool(pool, ceil=True) for pool in pools
         )
-        self.backs = nn.ModuleList(_Back(pool, exact=k < exact) for k, pool in enumerate(pools))
         self.down = nn.ModuleList(unit(inner if k else c_out, inner, d) for k, d in enumerate(dilations))
+        self.mode = "bilinear" if ndim == 2 else "trilinear"
         self.up = nn.ModuleList(unit(2 * inner, inner if k else c_out, d) for k, d in enumerate(upper))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,26 +68,12 @@ class RSU(nn.Module):
         for pool, down in zip(self.pools, self.down[1:], strict=True):
             rows.append(down(pool(rows[-1])))
         deeper = rows.pop()
-        for back, up in zip(reversed(self.backs), reversed(self.up), strict=True):
+        for pool, up in zip(reversed(self.pools), reversed(self.up), strict=True):
             row = rows.pop()
-            deeper = up(torch.cat([back(deeper, row), row], 1))
+            if not isinstance(pool, nn.Identity):
+                deeper = F.interpolate(deeper, size=row.shape[2:], mode=self.mode, align_corners=False)
+            deeper = up(torch.cat([deeper, row], 1))
         return x + deeper
-
-
-class _Back(nn.Module):
-    """From a pooled row to the size of the one above."""
-
-    def __init__(self, factor: tuple[int, ...], *, exact: bool) -> None:
-        super().__init__()
-        self.mode = "bilinear" if len(factor) == 2 else "trilinear"
-        self.resize = resize(factor) if exact or max(factor) == 1 else None
-
-    def forward(self, deeper: Tensor, row: Tensor) -> Tensor:
-        """(B, C, *(size / factor)), rounded up, to (B, C, *size)."""
-        if self.resize is None:
-            return F.interpolate(deeper, size=row.shape[2:], mode=self.mode, align_corners=False)
-        out: Tensor = self.resize(deeper)
-        return out
 
 
 def rsu(
@@ -110,9 +92,8 @@ def rsu(
 
     Args:
         kind: 7, 6, 5, 4 or 4F.
-        factors: What the rows of the outer U below this one divide the size by, which it is a multiple of.
-            The poolings are the same, so that anisotropic volumes are pooled alike; the last, or 2, is
-            repeated as often as needed.
+        factors: What the rows of the outer U below this one divide the size by. The poolings do the same,
+            so that anisotropic volumes are pooled alike; the last, or 2, is repeated as often as needed.
 
     Raises:
         ValueError: If there is no such kind.
@@ -133,7 +114,6 @@ def rsu(
         inner=inner,
         pools=pools,
         dilations=dilations,
-        exact=len(factors),
         norm=norm,
         activation=activation,
         bias=bias,

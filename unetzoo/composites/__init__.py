@@ -1,1 +1,6 @@
 """Networks made of several: cascades, hybrids of 2D and 3D, auto-encoders of segmentations."""
+
+from unetzoo.composites.mask_encoder import MaskEncoder
+from unetzoo.composites.w_net import WNet
+
+__all__ = ["MaskEncoder", "WNet"]
