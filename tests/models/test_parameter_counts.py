@@ -17,12 +17,19 @@ from unetzoo import create_model
         ("attention_unet_paper", 1, 2, 6_213_613),
         ("unet_plus_plus_paper", 1, 2, 9_041_700),
         ("w_net", 3, 20, 18_606_743),
-        ("attention_w_net_3d", 1, 6, 233_074_015),  # 7 less than DILITHIUM's, whose last layer has no use here
+        (
+            "attention_w_net_3d",
+            1,
+            6,
+            233_074_015,
+        ),  # 7 less than DILITHIUM's, whose last layer has no use here
         ("u2_net", 3, 2, 44_009_869),
         ("u2_net_p", 3, 2, 1_131_181),
         ("is_net", 3, 2, 44_046_790),
         ("is_net_teacher", 3, 2, 6_877_734),
         ("unet_3plus", 3, 2, 26_971_777),
+        ("wide_unet", 1, 2, 9_282_246),
+        ("wide_unet", 3, 2, 9_282_876),
         ("g_unet_t", 3, 3, 844_899),
         ("g_unet_s", 3, 3, 1_477_059),
         ("g_unet_b", 3, 3, 2_741_379),
@@ -48,3 +55,14 @@ def test_named_models_have_their_published_size(
 def test_pruned_unet_plus_plus_has_the_sizes_of_l1_to_l4(count: Callable[[nn.Module], int]) -> None:
     model = create_model("unet_plus_plus_paper", in_channels=1)
     assert [count(model.prune(depth)) for depth in (1, 2, 3, 4)] == [100_961, 511_105, 2_204_961, 9_041_601]
+
+
+def test_the_baseline_of_wide_unet_is_unet_plus_plus_without_its_inner_nodes(
+    count: Callable[[nn.Module], int],
+) -> None:
+    widths = {"encoder.channels": [32, 64, 128, 256, 512]}
+    assert count(create_model("wide_unet", in_channels=1, overrides=widths)) == 7_759_521
+    assert count(create_model("wide_unet", in_channels=3, overrides=widths)) == 7_760_097
+    # UNet^e: one encoder, U-Nets of depth 1 to 4
+    ensemble = create_model("unet_plus_plus_paper", in_channels=1, overrides={"skip.sources": "ensemble"})
+    assert count(ensemble.prune(4)) == 7_759_521
