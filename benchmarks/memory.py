@@ -3,9 +3,9 @@
     python -m benchmarks.memory rev_mbconv_unet_3d partially_reversible_unet_3d --patch 64
 
 Every row is a process of its own that builds the network, does one forward and backward pass on a patch
-(mean square of the logits, one thread, float32) and reports how far its resident memory rose above what it
-was with the network and its gradients in place: activations, and what the passes need for themselves. Memory is
-given back to the system at once (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), so that the peak is not the
+(mean square of the logits, one thread, float32) and reports how far its resident memory rose above what
+it was with the network and its gradients in place: activations, and what the passes themselves need. Memory
+is given back to the system at once (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), so the peak is not the
 allocator's hoard. The last column compares the gradients with those of `none`, as a share of the largest.
 """
 

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.auxiliary import ForegroundPresence
-from unetzoo.levels import Level
-from unetzoo.nd import conv, resize
+from unetzoo.levels import Level, ratio
+from unetzoo.nd import Resize, conv, resize
 
-__all__ = ["BinaryFusedHead", "BinaryHead", "ClassGuidedHead", "FusedHead", "Head"]
+__all__ = ["BinaryFusedHead", "BinaryHead", "ClassGuidedHead", "FusedHead", "Head", "NestedHead"]
 
 
 class Head(nn.Module):
     """A convolution on the finest row; logits are resized where that row is coarser than the image.
+
+    Args:
+        kernel_size: ``None`` takes the row itself as logits, for decoders of scores (FCN).
 
     Attributes:
         activation: What turns logits into probabilities, softmax or sigmoid.
@@ -28,12 +31,21 @@ class Head(nn.Module):
         outputs: int,
         *,
         activation: Literal["softmax", "sigmoid"],
-        kernel_size: int = 3,
+        kernel_size: int | None = 3,
     ) -> None:
         super().__init__()
         self.activation, self.outputs = activation, outputs
         finest = levels[0]
-        self.conv = conv(len(finest.stride), finest.channels, outputs, kernel_size)
+        if kernel_size is None and finest.channels != outputs:
+            raise ValueError(
+                f"head.kernel_size=null takes the decoder's {finest.channels} channels for {outputs} logits; "
+                "give it a kernel size, or a decoder of scores (decoder=score)"
+            )
+        self.conv = (
+            nn.Identity()
+            if kernel_size is None
+            else conv(len(finest.stride), finest.channels, outputs, kernel_size)
+        )
         self.resize = resize(finest.stride)
 
     def forward(self, decoded: list[Tensor]) -> Tensor:
@@ -168,6 +180,59 @@ class _GuidedSide(nn.Module):
     def forward(self, decoded: list[Tensor]) -> Tensor:
         out: Tensor = self.head(decoded) * self.main[0].guide(decoded[0])
         return out
+
+
+class NestedHead(nn.Module):
+    """One number per pixel for classes that contain one another: whole tumour, its core, enhancing part.
+
+    Hu et al. 2018, arXiv:1810.09488, on the multi-level activation of Piraud et al. 2018, arXiv:1804.01910:
+    ``a(x) = sum_n sigmoid(k (x + h (n - (N + 1) / 2)))`` is the number of sets that hold the pixel. The head
+    gives the N summands' logits, outermost set first, as if every set had a channel of its own: they differ
+    by a constant, so a pixel of an inner set is one of every outer set, before and after tiles are blended.
+    For ``data.multilabel=true`` and classes listed from the outermost to the innermost.
+
+    Args:
+        num_classes: N, the nested sets; the background is none of them.
+        k: Steepness of a step.
+        h: Distance between two steps, in units of x; plateaus are flat where ``k h`` is large.
+        rows: Decoder rows, finest first, whose 1x1 convolutions are added up to x, as in Isensee et al. 2017,
+            arXiv:1802.10508.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        num_classes: int,
+        *,
+        activation: Literal["sigmoid"] = "sigmoid",
+        k: float = 10.0,
+        h: float = 0.5,
+        rows: int = 1,
+        kernel_size: int = 1,
+    ) -> None:
+        super().__init__()
+        if min(k, h) <= 0:
+            raise ValueError(f"steepness and distance of the steps must be positive, got k={k} and h={h}")
+        self.activation, self.outputs, self.k, self.h = activation, num_classes, float(k), float(h)
+        finest, ndim = levels[0], len(levels[0].stride)
+        self.convs = nn.ModuleList(conv(ndim, row.channels, 1, kernel_size) for row in levels[:rows])
+        self.ups = nn.ModuleList(
+            nn.Identity() if row is finest else Resize(ratio(row.stride, finest.stride), "nearest")
+            for row in levels[:rows]
+        )
+        self.resize = resize(finest.stride)
+
+    def steps(self, x: Tensor) -> Tensor:
+        """(B, 1, *size) to the logits (B, N, *size) of the nested sets, outermost first."""
+        middle = (self.outputs - 1) / 2
+        # float32: k times a rounded x would shift the steps
+        return torch.cat([self.k * (x.float() + self.h * (middle - n)) for n in range(self.outputs)], 1)
+
+    def forward(self, decoded: list[Tensor]) -> Tensor:
+        """Decoder outputs, coarsest first, to (B, N, *size)."""
+        finest_first = decoded[: -len(self.convs) - 1 : -1]
+        maps = [up(conv(row)) for up, conv, row in zip(self.ups, self.convs, finest_first, strict=True)]
+        return self.steps(self.resize(torch.stack(maps).sum(0)))
 
 
 def _refuse_more_than_two(num_classes: int) -> None:

@@ -1,10 +1,15 @@
 """Blocks that several parts share."""
 
+from unetzoo.blocks.attentive_projection import attentive_projection
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
+from unetzoo.blocks.context import Context
+from unetzoo.blocks.context_block import ContextBlock
 from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.eca import EfficientChannelAttention
+from unetzoo.blocks.fully_convolutional import FullyConvolutional
 from unetzoo.blocks.gated_residual import GatedResidual
+from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mbconv import mbconv
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.norm_first_conv import norm_first_conv
@@ -24,8 +29,11 @@ __all__ = [
     "RSU",
     "Block",
     "ChannelAttention",
+    "Context",
+    "ContextBlock",
     "DenseBottleneck",
     "EfficientChannelAttention",
+    "FullyConvolutional",
     "GatedResidual",
     "MultiRes",
     "ReflectPad",
@@ -37,7 +45,9 @@ __all__ = [
     "SpatialAttention",
     "SqueezeExcite",
     "SubPixel",
+    "attentive_projection",
     "conv_block",
+    "localisation_block",
     "mbconv",
     "multi_res_up",
     "norm_first_conv",

@@ -6,8 +6,11 @@ from unetzoo.decoders.conv_up import conv_up
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.linknet import linknet_up
 from unetzoo.decoders.normed_up import normed_up
+from unetzoo.decoders.overlapping_up import overlapping_up
 from unetzoo.decoders.projected_up import projected_up
 from unetzoo.decoders.rsu import RSUDecoder
+from unetzoo.decoders.score import score_up
+from unetzoo.decoders.unit_up import unit_up
 from unetzoo.decoders.wavelet import WaveletDecoder
 from unetzoo.decoders.wide_up import wide_up
 
@@ -21,6 +24,9 @@ __all__ = [
     "conv_up",
     "linknet_up",
     "normed_up",
+    "overlapping_up",
     "projected_up",
+    "score_up",
+    "unit_up",
     "wide_up",
 ]

@@ -3,23 +3,29 @@
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
 from unetzoo.encoders.pooled_down import pooled_down
+from unetzoo.encoders.projected import ProjectedEncoder
 from unetzoo.encoders.residual import ResidualEncoder
 from unetzoo.encoders.rows import RowsEncoder
 from unetzoo.encoders.rsu import RSUEncoder
 from unetzoo.encoders.stem import adapt_kernel
 from unetzoo.encoders.strided_down import strided_down
 from unetzoo.encoders.timm import TimmEncoder
+from unetzoo.encoders.unit_down import unit_down
 from unetzoo.encoders.wavelet import WaveletEncoder
+from unetzoo.encoders.with_invalid import WithInvalid
 
 __all__ = [
     "ConvEncoder",
     "Encoder",
+    "ProjectedEncoder",
     "RSUEncoder",
     "ResidualEncoder",
     "RowsEncoder",
     "TimmEncoder",
     "WaveletEncoder",
+    "WithInvalid",
     "adapt_kernel",
     "pooled_down",
     "strided_down",
+    "unit_down",
 ]

@@ -8,6 +8,7 @@ from unetzoo.losses.dice import Dice
 from unetzoo.losses.focal import Focal
 from unetzoo.losses.iou import IoU
 from unetzoo.losses.ms_ssim import MultiScaleDissimilarity
+from unetzoo.losses.nested_mse import NestedMSE
 from unetzoo.losses.soft_ncut import SoftNCut
 from unetzoo.losses.ssim import StructuralDissimilarity
 from unetzoo.losses.tversky import Tversky
@@ -19,6 +20,7 @@ __all__ = [
     "Focal",
     "IoU",
     "MultiScaleDissimilarity",
+    "NestedMSE",
     "SegmentationLoss",
     "SoftNCut",
     "StructuralDissimilarity",
