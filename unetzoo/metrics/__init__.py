@@ -12,6 +12,8 @@ from unetzoo.metrics.counts import (
     foreground,
     overlap,
 )
+from unetzoo.metrics.hce import Corrections, human_correction_efforts
+from unetzoo.metrics.matching import match_segments
 from unetzoo.metrics.surface import Surface, diagonal, surface
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "MEANS",
     "OVERLAPS",
     "ClassScore",
+    "Corrections",
     "Counts",
     "EmptyPolicy",
     "Interval",
@@ -30,7 +33,9 @@ __all__ = [
     "count",
     "diagonal",
     "foreground",
+    "human_correction_efforts",
     "macro",
+    "match_segments",
     "mean",
     "measure",
     "overlap",
