@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,8 +63,9 @@ def test_every_row_reaches_every_merge_and_the_bottleneck(source: int) -> None:
 
 def test_authors_skips_have_their_size_at_16_to_128_channels() -> None:
     rows = [Level(16 * 2**i, (2**i,) * 2) for i in range(4)]
-    skip = MultiLevelSE(rows, [Gate(f.channels, f.stride, c) for f, c in zip(rows, rows[1:], strict=False)])
+    skip = MultiLevelSE(rows, [Gate(f.channels, f.stride, c) for f, c in pairwise(rows)])
     adapters = sum(p.numel() for p in skip.adapters.parameters())
-    # Down of C channels: 8 C^2 + 2 C + 1; Up: 2 C^2 + 2 C + 1; squeeze-excite of 4 C and its 1x1: 12 C^2 + C + 1
+    # Down of C channels: 8 C^2 + 2 C + 1; Up: 2 C^2 + 2 C + 1
     assert adapters == 12_547 + 10_402 + 18_595 + 117_286
+    # squeeze-and-excitation of 4 C channels and its 1x1 convolution: 12 C^2 + C + 1
     assert sum(p.numel() for p in skip.parameters()) - adapters == 261_364

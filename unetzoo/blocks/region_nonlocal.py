@@ -39,10 +39,8 @@ class RegionNonLocal(nn.Module):
         padded = self._pad(x)
         cells = self._split(padded)  # (B * cells, C, *cell)
         query = self.theta(cells)
-        q, k, v = (
-            t.flatten(2).transpose(1, 2)
-            for t in (query, self.pool(self.phi(cells)), self.pool(self.g(cells)))
-        )
+        keys, values = self.pool(self.phi(cells)), self.pool(self.g(cells))
+        q, k, v = (t.flatten(2).transpose(1, 2) for t in (query, keys, values))
         # one head: (B * cells, 1, pixels, inner)
         seen = F.scaled_dot_product_attention(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), scale=1.0)
         seen = seen.squeeze(1).transpose(1, 2).reshape(query.shape)
