@@ -1,6 +1,7 @@
 """Skip pathways: how encoder features reach the decoder."""
 
 from unetzoo.skips.add import AddSkip
+from unetzoo.skips.agg import AttentionGuidedSkip
 from unetzoo.skips.attention_gate import AttentionGate
 from unetzoo.skips.attentive import AttentiveSkip
 from unetzoo.skips.base import Concat, Merge, SkipPathway
@@ -16,23 +17,31 @@ from unetzoo.skips.full_scale import FullScaleSkip
 from unetzoo.skips.multi_level_se import MultiLevelSE
 from unetzoo.skips.neck import Neck
 from unetzoo.skips.nested import NestedSkip
+from unetzoo.skips.none import NoSkip
 from unetzoo.skips.normed_attention_gate import NormedAttentionGate
 from unetzoo.skips.panet import PathAggregation
 from unetzoo.skips.res_path import ResPath
 from unetzoo.skips.reweight import Reweight
+from unetzoo.skips.sc_tuner import SCTuner
 from unetzoo.skips.scale import ScaleSkip
 from unetzoo.skips.scp import SpatialContext
+from unetzoo.skips.sdi import SDI
+from unetzoo.skips.shift import ShiftConnection
 from unetzoo.skips.sk import SKFusion
+from unetzoo.skips.tps import DeformedSkip
 
 __all__ = [
     "FPN",
+    "SDI",
     "AddSkip",
     "AttentionGate",
+    "AttentionGuidedSkip",
     "AttentiveSkip",
     "Chain",
     "Concat",
     "ConcatSkip",
     "ConvLSTMSkip",
+    "DeformedSkip",
     "DenseFPN",
     "DenseProductSkip",
     "FeatureEqualiser",
@@ -42,12 +51,15 @@ __all__ = [
     "MultiLevelSE",
     "Neck",
     "NestedSkip",
+    "NoSkip",
     "NormedAttentionGate",
     "PathAggregation",
     "ResPath",
     "Reweight",
+    "SCTuner",
     "SKFusion",
     "ScaleSkip",
+    "ShiftConnection",
     "SkipPathway",
     "SpatialContext",
 ]
