@@ -27,11 +27,20 @@ def spread(model: UNet) -> UNet:
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("encoder", "size"),
-    [("conv2d", (32, 24)), ("conv2d", (37, 53)), ("residual2d", (37, 53)), ("conv3d", (9, 11, 13))],
+    ("encoder", "sources", "size"),
+    [
+        ("conv2d", "dense", (32, 24)),
+        ("conv2d", "dense", (37, 53)),
+        ("residual2d", "dense", (37, 53)),
+        ("conv3d", "dense", (9, 11, 13)),
+        ("conv2d", "short", (37, 53)),
+        ("conv2d", "ensemble", (37, 53)),
+    ],
 )
-def test_pruned_network_equals_side_output(encoder: str, size: tuple[int, ...], depth: int) -> None:
-    model = spread(plus_plus(encoder))
+def test_pruned_network_equals_side_output(
+    encoder: str, sources: str, size: tuple[int, ...], depth: int
+) -> None:
+    model = spread(plus_plus(encoder, **{"skip.sources": sources}))
     x = torch.randn(2, 2, *size)
     with torch.inference_mode():
         heads = model.forward_deep(x)
@@ -39,8 +48,9 @@ def test_pruned_network_equals_side_output(encoder: str, size: tuple[int, ...], 
         assert torch.equal(prune(model, depth)(x), heads[0 if depth == 3 else depth])
 
 
-def test_pruning_leaves_the_model_as_it_was_and_keeps_no_dead_weight() -> None:
-    model = plus_plus()
+@pytest.mark.parametrize("sources", ["dense", "short", "ensemble"])
+def test_pruning_leaves_the_model_as_it_was_and_keeps_no_dead_weight(sources: str) -> None:
+    model = plus_plus(**{"skip.sources": sources})
     before = {k: v.clone() for k, v in model.state_dict().items()}
     for depth in (1, 2, 3):
         small = model.prune(depth)

@@ -1,7 +1,10 @@
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +13,8 @@ from torch import Tensor
 
 from unetzoo import create_model
 from unetzoo.encoders import ConvEncoder
+from unetzoo.inference.contract import DataSpec
+from unetzoo.onnx_export import export
 from unetzoo.unet import UNet
 
 
@@ -61,6 +66,34 @@ def test_mean_of_the_heads_is_what_average_heads_gives() -> None:
     heads = model.forward_deep(x)
     assert len(heads) == 2
     assert torch.equal(model(x), (heads[0] + heads[1]) / 2)
+
+
+@pytest.mark.parametrize("head", [0, 1])
+def test_a_chosen_head_answers_alone(head: int) -> None:
+    model = tiny("unet_plus_plus", changes={"main_head": head})
+    x = torch.randn(2, 1, 13, 10)
+    assert torch.equal(model(x), model.forward_deep(x)[head])
+    assert torch.equal(model(x), model.prune(2 - head)(x))
+
+
+def test_a_graph_for_a_side_output_is_without_the_decoder(
+    tmp_path: Path, data_of: Callable[..., DataSpec]
+) -> None:
+    model = tiny("unet_plus_plus", changes={"main_head": 1})
+    graph = onnx.load(export(model, tmp_path / "model.onnx", data=data_of(model, (16, 16)))).graph
+    weights = [weight.name for weight in graph.initializer if "." in weight.name]
+    assert {name.split(".")[0] for name in weights} == {"encoder", "skip", "heads"}
+    assert not any(name.startswith("encoder.stages.2") for name in weights)
+
+
+def test_a_head_that_is_not_there_is_refused() -> None:
+    for wrong in (-1, 2):
+        with pytest.raises(ValueError, match=f"main_head={wrong} is not between 0 and 1"):
+            tiny("unet_plus_plus", changes={"main_head": wrong})
+    with pytest.raises(ValueError, match="main_head=1 is not between 0 and 0"):
+        tiny(changes={"main_head": 1})
+    with pytest.raises(ValueError, match="drop one"):
+        tiny("unet_plus_plus", changes={"main_head": 1, "average_heads": True})
 
 
 def test_forward_is_the_first_of_forward_deep() -> None:

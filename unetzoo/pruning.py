@@ -7,8 +7,8 @@ from torch import nn
 from unetzoo.decoders import ConvDecoder
 from unetzoo.levels import Gate
 from unetzoo.network import SegmentationNetwork
-from unetzoo.skips import Concat, NestedSkip
-from unetzoo.skips.nested import nested_levels
+from unetzoo.skips import ConcatSkip, NestedSkip
+from unetzoo.skips.nested import nested_levels, nested_merge
 from unetzoo.unet import UNet
 
 __all__ = ["prune"]
@@ -43,10 +43,13 @@ def prune(model: SegmentationNetwork, depth: int) -> UNet:
         raise ValueError(f"depth {depth} is not between 1 and {skip.depth}, the depth of this model")
     small = copy.deepcopy(model)
     small.deep_supervision = small.average_heads = False
+    small.main_head = 0
     if model.config is not None:
         small.config = {"_target_": "unetzoo.pruning.prune", "model": model.config, "depth": depth}
     small.heads = nn.ModuleList([small.heads[0 if depth == skip.depth else depth]])
     if depth == skip.depth:
+        if skip.sources == "ensemble":  # its inner nodes were the shallower U-Nets
+            small.skip = ConcatSkip(small.encoder.levels, small.decoder.gates)
         return small
     inner, way_up = small.skip, small.decoder
     assert isinstance(inner, NestedSkip)
@@ -57,15 +60,21 @@ def prune(model: SegmentationNetwork, depth: int) -> UNet:
     way_up.ups = nn.ModuleList(inner.ups[f"{i}_{depth - i}"] for i in range(depth))
     way_up.blocks = nn.ModuleList(inner.blocks[f"{i}_{depth - i}"] for i in range(depth))
     way_up.levels, way_up.skipless = rows[:-1], 0
+    way_up.context = nn.Identity()  # it is for the whole network's bottleneck
     # each block was made for the nodes to its left and what comes up from below
     way_up.brought = [inner.widths[f"{i}_{depth - i}"] for i in range(depth)]
     way_up.gates = [
         Gate(width, fine.stride, coarse)
         for width, fine, coarse in zip(way_up.brought, rows, rows[1:], strict=False)
     ]
+    if inner.sources == "ensemble":
+        small.skip = ConcatSkip(rows, way_up.gates)
+        return small
     kept = [f"{i}_{j}" for j in range(1, depth) for i in range(depth - j)]
     inner.ups = nn.ModuleDict({key: inner.ups[key] for key in kept})
     inner.blocks = nn.ModuleDict({key: inner.blocks[key] for key in kept})
     inner.depth, inner.side_levels, inner.levels = depth, [], nested_levels(rows)
-    inner.merges = nn.ModuleList(Concat(e, g) for e, g in zip(inner.levels, way_up.gates, strict=False))
+    inner.merges = nn.ModuleList(
+        nested_merge(inner.sources, rows, e, g) for e, g in zip(inner.levels, way_up.gates, strict=False)
+    )
     return small

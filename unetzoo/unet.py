@@ -32,6 +32,9 @@ class UNet(SegmentationNetwork):
             act in training alone.
         average_heads: Let ``forward`` return the mean of all heads' logits (UNet++'s "accurate" mode) instead
             of the main head's; needs ``deep_supervision``.
+        main_head: Let ``forward`` return the logits of this head of ``forward_deep`` (UNet++'s "fast" mode: d
+            is X[0][d]). A graph exported so is without the decoder where the head is a side output's; `prune`
+            drops all that the head does not need.
     """
 
     def __init__(
@@ -46,12 +49,17 @@ class UNet(SegmentationNetwork):
         auxiliary: Mapping[str, Callable[[Sequence[Level], int], Auxiliary]] | None = None,
         deep_supervision: bool = False,
         average_heads: bool = False,
+        main_head: int = 0,
     ) -> None:
         super().__init__()
         if average_heads and not deep_supervision:
             raise ValueError("average_heads=true needs the side heads of deep_supervision=true")
+        if average_heads and main_head:
+            raise ValueError(
+                f"average_heads=true takes all heads and main_head={main_head} a single one; drop one"
+            )
         self.in_channels, self.num_classes = in_channels, num_classes
-        self.deep_supervision, self.average_heads = deep_supervision, average_heads
+        self.deep_supervision, self.average_heads, self.main_head = deep_supervision, average_heads, main_head
         self.encoder = encoder(in_channels)
         if len(self.encoder.levels) < 2:
             raise ValueError(
@@ -63,6 +71,11 @@ class UNet(SegmentationNetwork):
         if self.ndim not in self.decoder.ndims:
             raise ValueError(f"{type(self.decoder).__name__} is not for {self.ndim}D; choose another decoder")
         self.skip = skip(self.encoder.levels, self.decoder.gates)
+        if self.skip.needs_side_heads and not deep_supervision:
+            raise ValueError(
+                f"a part of {type(self.skip).__name__} is trained by side heads alone; "
+                "set deep_supervision=true"
+            )
         self.decoder.build(self.skip.merged)
         rows = self.decoder.levels
         self.heads = nn.ModuleList([head(rows, num_classes)])
@@ -73,6 +86,12 @@ class UNet(SegmentationNetwork):
             # a head that shares something with its side heads makes them itself
             make_side = getattr(self.heads[0], "side", head)
             self.heads.extend(make_side(side, num_classes) for side in sides)
+        count = 1 + len(rows) if deep_supervision and self.fused_sides else len(self.heads)
+        if not 0 <= main_head < count:
+            raise ValueError(
+                f"main_head={main_head} is not between 0 and {count - 1}, the heads of this model; "
+                "side heads come with deep_supervision=true"
+            )
         self.auxiliary = nn.ModuleDict({k: make(rows, num_classes) for k, make in (auxiliary or {}).items()})
         main: Any = self.heads[0]
         self.activation, self.outputs = main.activation, main.outputs
@@ -86,6 +105,8 @@ class UNet(SegmentationNetwork):
         """(B, in_channels, *size) to logits (B, outputs, *size), for any size."""
         if self.average_heads:
             return self.mean_of(self.forward_deep(x))
+        if self.main_head:
+            return self.forward_deep(x)[self.main_head]
         return self.crop(self.heads[0](self.decode(x)[1]), x)
 
     def forward_deep(self, x: Tensor) -> list[Tensor]:

@@ -34,6 +34,8 @@ from unetzoo import create_model
         ("g_unet_s", 3, 3, 1_477_059),
         ("g_unet_b", 3, 3, 2_741_379),
         ("g_unet_d", 3, 3, 5_270_019),
+        # 25,145,036 less a transposed convolution that is never used, and a second logit in four heads
+        ("unet_v2", 3, 2, 25_128_784),
         ("bcdu_net", 1, 2, 23_369_442),  # read both ways; backwards alone: test_conv_lstm.py
         ("multi_res_unet", 3, 2, 7_251_372),  # 7,251,376 with the batch norm of two logits
         ("unet_3d", 3, 3, 19_074_627),  # the published 19,069,955 count no norm: test_unet_3d.py

@@ -64,3 +64,61 @@ def test_depth_one_equals_the_plain_skip() -> None:
     plain.load_state_dict(nested.state_dict(), strict=True)
     x = torch.randn(1, 3, 11, 14)
     assert torch.equal(nested(x), plain(x))
+
+
+@pytest.mark.parametrize(("sources", "first"), [("short", -1), ("ensemble", 0)])
+def test_nodes_of_the_ablations_take_one_node_to_their_left(sources: Any, first: int) -> None:
+    skip: Any = NestedSkip(ROWS, GATES, sources=sources).eval()
+    x = [[f] for f in features()]
+    for j in (1, 2):
+        for i in range(3 - j):
+            up = x[i + 1][j - 1].repeat_interleave(2, 2).repeat_interleave(2, 3)
+            x[i].append(skip.blocks[f"{i}_{j}"](torch.cat([x[i][first], up], 1)))
+    rows = skip(features())
+    for row, nodes in zip(rows, x, strict=True):
+        assert torch.equal(row, torch.cat(nodes, 1))
+    for row, nodes, gate, merge in zip(rows, x, GATES, skip.merges, strict=False):
+        brought = torch.randn(2, gate.channels, *row.shape[2:])
+        assert torch.equal(merge(row, brought, brought), torch.cat([nodes[first], brought], 1))
+    assert skip.merged == [row.channels + gate.channels for row, gate in zip(ROWS, GATES, strict=False)]
+    for side, node in zip(skip.side_outputs(rows), x[0][1:], strict=True):
+        assert torch.equal(side, node)
+
+
+def test_the_main_output_of_an_ensemble_is_a_plain_u_net() -> None:
+    small = {"encoder.channels": [4, 6, 8, 10], "decoder.channels": [4, 6, 8], "deep_supervision": True}
+    nested: Any = create_model(
+        encoder="conv2d", skip="nested", overrides=small | {"skip.sources": "ensemble"}
+    ).eval()
+    plain = create_model(encoder="conv2d", overrides=small | {"deep_supervision": False}).eval()
+    shared = plain.state_dict().keys()
+    plain.load_state_dict({key: value for key, value in nested.state_dict().items() if key in shared})
+    x = torch.randn(1, 3, 19, 22)
+    assert torch.equal(nested(x), plain(x))
+
+
+@pytest.mark.parametrize("sources", ["short", "ensemble"])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_every_node_of_the_ablations_is_trained(sources: str, ndim: int) -> None:
+    model = create_model(
+        encoder=f"conv{ndim}d",
+        skip="nested",
+        overrides={
+            "encoder.channels": [4, 6, 8, 10], "decoder.channels": [4, 6, 8],
+            "deep_supervision": True, "skip.sources": sources,
+        },
+    )  # fmt: skip
+    heads = model.forward_deep(torch.randn(2, 3, *[15] * ndim))
+    assert len(heads) == 3
+    torch.stack([out.square().mean() for out in heads]).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_an_ensemble_without_side_heads_would_have_dead_weights_and_is_refused() -> None:
+    with pytest.raises(ValueError, match="trained by side heads alone; set deep_supervision=true"):
+        create_model(encoder="conv2d", skip="nested", overrides={"skip.sources": "ensemble"})
+
+
+def test_unknown_sources_are_refused() -> None:
+    with pytest.raises(ValueError, match="dense, short or ensemble, not 'sparse'"):
+        NestedSkip(ROWS, GATES, sources="sparse")  # type: ignore[arg-type]

@@ -63,6 +63,7 @@ class SkipPathway(nn.Module):
         merged: Channels that each merge returns.
         side_levels: Rows of ``side_outputs``, for deep supervision.
         merges_itself: Whether the pathway brought a merge of its own.
+        needs_side_heads: Whether a part of it reaches the loss through heads on its side outputs alone.
         ndims: Dimensions it is for.
         dynamic_size: Whether an exported graph may take any image size.
         identity: The plain skip (``concat``, ``add``) that this one equals before training, given
@@ -72,6 +73,7 @@ class SkipPathway(nn.Module):
     ndims: tuple[int, ...] = (2, 3)
     dynamic_size: bool = True
     identity: str | None = None
+    needs_side_heads: bool = False
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class Chain(SkipPathway):
         last = pathways[-1]
         super().__init__(encoder, decoder, levels=last.levels)
         self.merges_itself = last.merges_itself
+        self.needs_side_heads = any(p.needs_side_heads for p in pathways)
         # the merges move here, or their weights would be listed twice
         self.merges, last.merges = last.merges, nn.ModuleList()
         self.steps = nn.ModuleList(pathways)

@@ -1,6 +1,8 @@
 """The nested skips of UNet++."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +10,11 @@ from torch import Tensor, nn
 from unetzoo.blocks import conv_block
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
-from unetzoo.skips.base import SkipPathway
+from unetzoo.skips.base import Concat, Merge, SkipPathway
 
-__all__ = ["NestedSkip", "nested_levels"]
+__all__ = ["NestedSkip", "Sources", "nested_levels", "nested_merge"]
+
+Sources = Literal["dense", "short", "ensemble"]
 
 
 def nested_levels(encoder: Sequence[Level]) -> list[Level]:
@@ -19,15 +23,38 @@ def nested_levels(encoder: Sequence[Level]) -> list[Level]:
     return [*(Level(c * (len(rows) - i), stride) for i, (c, stride) in enumerate(rows)), bottleneck]
 
 
+def nested_merge(sources: Sources, encoder: Sequence[Level], skip: Level, gate: Gate) -> Merge:
+    """What the decoder's node of a row takes of the nodes to its left: what every other node of it takes."""
+    if sources == "dense":
+        return Concat(skip, gate)
+    width = next(row.channels for row in encoder if row.stride == skip.stride)
+    return _OneNode(0 if sources == "ensemble" else skip.channels - width, width, gate)
+
+
+class _OneNode(Merge):
+    def __init__(self, start: int, width: int, gate: Gate) -> None:
+        super().__init__()
+        self.start, self.width, self.channels = start, width, width + gate.channels
+
+    def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
+        return torch.cat([skip.narrow(1, self.start, self.width), gate], 1)
+
+
 class NestedSkip(SkipPathway):
     """The nodes X[i][j], j > 0, of UNet++ but its last diagonal, which is the decoder.
 
     ``X[i][j] = H([X[i][0], ..., X[i][j-1], U(X[i+1][j-1])])``, Zhou et al. 2018, arXiv:1807.10165, eq. 1, and
-    2019, arXiv:1912.05074. Row i hands on the concatenation of its nodes; X[0][j] are the side outputs.
+    2019, arXiv:1912.05074. Row i hands on the concatenation of its nodes; X[0][j] are the side outputs. The
+    later paper's ablations take fewer nodes: UNet+ the left neighbour X[i][j-1] alone, UNet^e, an ensemble of
+    U-Nets of all depths on one encoder, X[i][0] alone; the decoder's nodes follow the same rule.
     Implemented from the papers. Their authors' code is for non-commercial use and says "patent pending".
 
     Args:
+        sources: Nodes to its left that a node takes: dense (UNet++) | short (UNet+) | ensemble (UNet^e).
         up: The operator U, as in the decoder: nearest | linear | transposed.
+
+    Raises:
+        ValueError: If ``sources`` is unknown.
     """
 
     def __init__(
@@ -35,13 +62,24 @@ class NestedSkip(SkipPathway):
         encoder: Sequence[Level],
         decoder: Sequence[Gate],
         *,
+        sources: Sources = "dense",
         up: Upsample = "nearest",
         convs: int = 2,
         norm: Norm | None = "batch",
         activation: Activation = "relu",
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(encoder, decoder, levels=nested_levels(encoder))
+        if sources not in ("dense", "short", "ensemble"):
+            raise ValueError(f"sources must be dense, short or ensemble, not {sources!r}")
+        super().__init__(
+            encoder,
+            decoder,
+            levels=nested_levels(encoder),
+            merge=None if sources == "dense" else partial(nested_merge, sources, encoder),
+        )
+        self.sources: Sources = sources
+        # the shallower U-Nets of an ensemble end in their own side outputs
+        self.needs_side_heads = sources == "ensemble" and len(encoder) > 2
         self.depth = depth = len(encoder) - 1
         self.ups, self.blocks, self.widths = nn.ModuleDict(), nn.ModuleDict(), dict[str, int]()
         for i, row in enumerate(encoder[:-1]):
@@ -49,7 +87,7 @@ class NestedSkip(SkipPathway):
                 self.ups[f"{i}_{j}"], width = upsample(up, encoder[i + 1], row)
                 self.widths[f"{i}_{j}"] = width
                 self.blocks[f"{i}_{j}"] = conv_block(
-                    len(row.stride), row.channels * j + width, row.channels,
+                    len(row.stride), row.channels * (j if sources == "dense" else 1) + width, row.channels,
                     convs=convs, norm=norm, activation=activation, dropout=dropout,
                 )  # fmt: skip
         self.side_levels = [encoder[0]] * (depth - 1)
@@ -60,7 +98,8 @@ class NestedSkip(SkipPathway):
         for j in range(1, self.depth):
             for i in range(self.depth - j):
                 up = self.ups[f"{i}_{j}"](x[i + 1][j - 1])
-                x[i].append(self.blocks[f"{i}_{j}"](torch.cat([*x[i], up], 1)))
+                left = {"dense": x[i], "short": x[i][-1:], "ensemble": x[i][:1]}[self.sources]
+                x[i].append(self.blocks[f"{i}_{j}"](torch.cat([*left, up], 1)))
         return [torch.cat(row, 1) for row in x]
 
     def side_outputs(self, skips: list[Tensor]) -> list[Tensor]:
