@@ -83,6 +83,7 @@ class SegmentationTask(LightningModule):
         self.deep_supervision_weights = deep_supervision_weights
         self.overlap, self.tile_batch = overlap, tile_batch
         self.frozen = freeze_parts(model, freeze)
+        self.train()  # Lightning leaves modes as it finds them
         fast = model.ndim == 2 and model.channels_last
         self.layout = torch.channels_last if (fast if channels_last is None else channels_last) else None
         if self.layout is not None:

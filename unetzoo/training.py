@@ -29,6 +29,7 @@ from unetzoo.inference.contract import DataSpec
 from unetzoo.network import SegmentationNetwork
 from unetzoo.resume import Start, start_of
 from unetzoo.task import SegmentationTask
+from unetzoo.transfer import start_from
 from unetzoo.zoo import build as build_model
 
 __all__ = ["train"]
@@ -73,6 +74,7 @@ def train(cfg: DictConfig) -> Path:
         seed_everything(cfg.seed, workers=True, verbose=False)
         model = build_model(cfg.model)
         _match(model, spec)
+        _initialise(model, cfg, start)
         config = OmegaConf.to_yaml(cfg, resolve=True)
         task = _task(cfg, model, spec)
         trainer = _trainer(cfg, run_dir, config, spec, start)
@@ -170,6 +172,15 @@ def _match(model: SegmentationNetwork, spec: DataSpec) -> None:
         raise ValueError(f"the head has {outputs} outputs for {len(spec.classes)} classes")
 
 
+def _initialise(model: SegmentationNetwork, cfg: DictConfig, start: Start) -> None:
+    """Take over another run's weights, where a new run says so."""
+    path, fresh = cfg.get("init"), list(cfg.get("fresh") or ())
+    if fresh and not path:
+        raise ValueError(f"fresh={fresh} are parts that take no weights from init, and init is null; set it")
+    if path and start.checkpoint is None:
+        _say(start_from(model, path, fresh=fresh))
+
+
 def _task(cfg: DictConfig, model: SegmentationNetwork, spec: DataSpec) -> SegmentationTask:
     loss, optimizer, scheduler = (_build(cfg, key) for key in ("loss", "optimizer", "scheduler"))
     try:
@@ -244,14 +255,16 @@ def _introduce(
 ) -> None:
     if start.damaged is not None:
         _say(f"{start.damaged}: is damaged, going on from best.ckpt instead")
-    parameters = sum(p.numel() for p in model.parameters()) / 1e6
+    parameters = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    some = f", {trained:,} of them trained" if trained < parameters else ""
     cases = ", ".join(f"{len(data.cases(split))} {split}" for split in ("train", "val", "test"))
     going_on = f"going on after epoch {start.epochs} of" if start.checkpoint else "training for"
     where = f"{trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} x {trainer.world_size}"
     going_on += f" {trainer.max_epochs} epochs"
     if trainer.precision.startswith("bf16") and where.startswith("CPU") and not _has_bf16():
         _say("this CPU only imitates bfloat16; trainer.precision=32-true is faster here")
-    _say(f"{run_dir}: {parameters:.2f} M parameters; {cases} cases; {where}; {going_on}")
+    _say(f"{run_dir}: {parameters / 1e6:.2f} M parameters{some}; {cases} cases; {where}; {going_on}")
 
 
 def _has_bf16() -> bool:
@@ -270,6 +283,7 @@ def _quiet() -> Iterator[None]:
             ".*LeafSpec.*is deprecated.*",
             ".*does not have a deterministic implementation.*",
             ".*smaller than the logging interval.*",
+            ".*in eval mode at the start of training.*",
             ".*recommended to use `self.log.*sync_dist=True.*",
         ):
             warnings.filterwarnings("ignore", message)
