@@ -59,6 +59,16 @@ def test_rows_may_be_made_of_other_blocks() -> None:
         ConvDecoder(ROWS, blocks=[1])
 
 
+def test_the_bottleneck_may_be_handed_on_as_the_coarsest_row() -> None:
+    decoder = ConvDecoder(ROWS, channels=[3, 5, 7, 9], hand_on=True)
+    decoder.build([level.channels + gate.channels for level, gate in zip(ROWS, decoder.gates, strict=False)])
+    assert decoder.levels[-1] == ROWS[-1]
+    skips = [torch.randn(1, level.channels, 64 // level.stride[0], 64 // level.stride[0]) for level in ROWS]
+    out = decoder(skips, lambda level, skip, gate, coarse: torch.cat([skip, gate], 1))
+    assert torch.equal(out[0], skips[-1])
+    assert [t.shape[1] for t in out[::-1]] == [level.channels for level in decoder.levels]
+
+
 def test_linknets_bottleneck_doubles_the_size_with_a_quarter_of_the_width() -> None:
     module, channels = linknet_up(ROWS[2], ROWS[1])
     parts: Any = module

@@ -44,6 +44,10 @@ from unetzoo import create_model
         ("glioma_nested_unet_3d", 4, 3, 8_269_331),
         # one less than the authors' 2,158,586: no PReLU behind the logits
         ("mcw_net", 3, 3, 2_158_585),
+        ("fcn_32s", 3, 21, 134_346_581),  # as the authors', without their frozen transposed convolutions
+        ("fcn_16s", 3, 21, 134_357_354),
+        ("fcn_8s", 3, 21, 134_362_751),
+        ("sine_net", 12, 3, 35_490_219),
     ],
 )
 def test_named_models_have_their_published_size(

@@ -6,8 +6,10 @@ from unetzoo.blocks.context import Context
 from unetzoo.blocks.context_block import ContextBlock
 from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
+from unetzoo.blocks.drop_block import DropBlock
 from unetzoo.blocks.eca import EfficientChannelAttention
 from unetzoo.blocks.fully_convolutional import FullyConvolutional
+from unetzoo.blocks.gated_conv import AttentionGatedConv, GatedConv, gated_down, gated_up
 from unetzoo.blocks.gated_residual import GatedResidual
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mbconv import mbconv
@@ -27,13 +29,16 @@ from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
 __all__ = [
     "CBAM",
     "RSU",
+    "AttentionGatedConv",
     "Block",
     "ChannelAttention",
     "Context",
     "ContextBlock",
     "DenseBottleneck",
+    "DropBlock",
     "EfficientChannelAttention",
     "FullyConvolutional",
+    "GatedConv",
     "GatedResidual",
     "MultiRes",
     "ReflectPad",
@@ -47,6 +52,8 @@ __all__ = [
     "SubPixel",
     "attentive_projection",
     "conv_block",
+    "gated_down",
+    "gated_up",
     "localisation_block",
     "mbconv",
     "multi_res_up",

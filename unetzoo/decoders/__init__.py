@@ -10,7 +10,9 @@ from unetzoo.decoders.overlapping_up import overlapping_up
 from unetzoo.decoders.projected_up import projected_up
 from unetzoo.decoders.rsu import RSUDecoder
 from unetzoo.decoders.score import score_up
+from unetzoo.decoders.shortcut import ShortcutDecoder
 from unetzoo.decoders.unit_up import unit_up
+from unetzoo.decoders.up_head import UpHead
 from unetzoo.decoders.wavelet import WaveletDecoder
 from unetzoo.decoders.wide_up import wide_up
 
@@ -20,6 +22,8 @@ __all__ = [
     "FullScaleDecoder",
     "MergeRule",
     "RSUDecoder",
+    "ShortcutDecoder",
+    "UpHead",
     "WaveletDecoder",
     "conv_up",
     "linknet_up",

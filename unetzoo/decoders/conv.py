@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from unetzoo.blocks import Block, conv_block, stage
+from unetzoo.blocks import Block, Context, conv_block, stage
 from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
@@ -27,20 +27,27 @@ class ConvDecoder(Decoder):
         channels: Width at stride 1, 2, 4 ...; as many are used as there are rows. Rows finer than the
             encoder's finest are decoded too, without a skip, so that the output has the image's resolution.
             ``None`` takes the encoder's own width in each row and stops at its finest row; the head then
-            resizes the logits.
+            resizes the logits. A single number is the width of every row.
+        finer: Decode rows finer than the encoder's finest too; without them ``channels`` starts at the
+            encoder's finest row.
+        context: Builds what the bottleneck goes through first (`ASPP`); ``None`` leaves it as it is.
         up: nearest | linear (both keep the coarse row's channels) | transposed (delivers the fine row's), or
             a callable from two levels to a module and its channels.
         convs: Convolutions per block.
         block: Builds a block from (ndim, channels in, channels out) instead of the U-Net's, which ``convs``,
             ``norm``, ``activation``, ``bias`` and ``dropout`` are about.
         blocks: Blocks at stride 1, 2, 4 ..., as ``channels``; ``None`` is one each.
+        recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
+        hand_on: Hand the bottleneck on as the coarsest row, so that deep supervision sees it.
     """
 
     def __init__(
         self,
         encoder: Sequence[Level],
         *,
-        channels: Sequence[int] | None = None,
+        channels: Sequence[int] | int | None = None,
+        finer: bool = True,
+        context: Callable[[Level], Context] | None = None,
         up: Upsample | Upsampling = "nearest",
         convs: int = 2,
         norm: Norm | None = "batch",
@@ -49,13 +56,21 @@ class ConvDecoder(Decoder):
         dropout: float = 0.0,
         block: Block | None = None,
         blocks: Sequence[int] | None = None,
+        recompute: bool = False,
+        hand_on: bool = False,
     ) -> None:
         super().__init__()
         *rows, bottleneck = encoder
+        self.context: nn.Module = nn.Identity()
+        if context is not None:
+            self.context = made = context(bottleneck)
+            bottleneck = Level(made.channels, bottleneck.stride)
         if channels is None:
             self.levels = list(rows)
         else:
-            strides = [*_finer(rows[0].stride), *(row.stride for row in rows)]
+            strides = [*(_finer(rows[0].stride) if finer else ()), *(row.stride for row in rows)]
+            if isinstance(channels, int):
+                channels = [channels] * len(strides)
             if len(channels) < len(strides):
                 raise ValueError(
                     f"decoder.channels lists {len(channels)} widths ({list(channels)}) but this encoder "
@@ -82,6 +97,9 @@ class ConvDecoder(Decoder):
                 f"decoder.blocks lists {len(self.counts)} numbers ({self.counts}) but this decoder has "
                 f"{len(self.levels)} rows; add numbers"
             )
+        self.hand_on = hand_on
+        if hand_on:
+            self.levels.append(bottleneck)
 
     def build(self, merged: Sequence[int]) -> None:
         """Make the blocks."""
@@ -92,9 +110,10 @@ class ConvDecoder(Decoder):
         )
 
     def forward(self, skips: list[Tensor], merge: MergeRule) -> list[Tensor]:
-        """One output per row, coarsest first, the bottleneck left out."""
-        decoded, x = [], skips[-1]
-        for row in reversed(range(len(self.levels))):
+        """One output per row, coarsest first; the bottleneck is left out unless it is handed on."""
+        x = self.context(skips[-1])
+        decoded = [x] if self.hand_on else []
+        for row in reversed(range(len(self.ups))):
             gate = self.ups[row](x)
             level = row - self.skipless
             x = self.blocks[row](gate if level < 0 else merge(level, skips[level], gate, x))

@@ -2,6 +2,8 @@
 
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
+from unetzoo.encoders.dual_path import DualPathEncoder
+from unetzoo.encoders.ffnet import FFNetEncoder
 from unetzoo.encoders.pooled_down import pooled_down
 from unetzoo.encoders.projected import ProjectedEncoder
 from unetzoo.encoders.residual import ResidualEncoder
@@ -16,7 +18,9 @@ from unetzoo.encoders.with_invalid import WithInvalid
 
 __all__ = [
     "ConvEncoder",
+    "DualPathEncoder",
     "Encoder",
+    "FFNetEncoder",
     "ProjectedEncoder",
     "RSUEncoder",
     "ResidualEncoder",

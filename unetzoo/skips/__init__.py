@@ -1,5 +1,6 @@
 """Skip pathways: how encoder features reach the decoder."""
 
+from unetzoo.skips.adapt import AdaptSkip
 from unetzoo.skips.add import AddSkip
 from unetzoo.skips.agg import AttentionGuidedSkip
 from unetzoo.skips.attention_gate import AttentionGate
@@ -10,6 +11,7 @@ from unetzoo.skips.chain import Chain
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.conv_lstm import ConvLSTMSkip
 from unetzoo.skips.dense_fpn import DenseFPN
+from unetzoo.skips.drop_block import DropBlockSkip
 from unetzoo.skips.equalise import FeatureEqualiser
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
@@ -33,6 +35,7 @@ from unetzoo.skips.tps import DeformedSkip
 __all__ = [
     "FPN",
     "SDI",
+    "AdaptSkip",
     "AddSkip",
     "AttentionGate",
     "AttentionGuidedSkip",
@@ -44,6 +47,7 @@ __all__ = [
     "DeformedSkip",
     "DenseFPN",
     "DenseProductSkip",
+    "DropBlockSkip",
     "FeatureEqualiser",
     "FreeU",
     "FullScaleSkip",
