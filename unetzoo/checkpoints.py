@@ -1,11 +1,12 @@
 """Checkpoints that are whole or not there, hold plain values only, and know what they are."""
 
 import math
+import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -79,16 +80,26 @@ class RunCheckpoint(Checkpoint):
         folder: Where the two files go.
         config: Composed config as YAML text.
         data: DataSpec as JSON text.
-        monitor: Metric that decides; larger is better.
+        monitor: Metric that decides.
+        mode: max (larger is better) | min.
     """
 
-    def __init__(self, folder: Path, *, config: str, data: str, monitor: str = "val/dice") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: str,
+        data: str,
+        monitor: str = "val/dice",
+        mode: Literal["max", "min"] = "max",
+    ) -> None:
         self.last = folder / "last.ckpt"
         self.best = folder / "best.ckpt"
         self.config = config
         self.data = data
         self.monitor = monitor
-        self.best_value = -math.inf
+        self.better = operator.ge if mode == "max" else operator.le
+        self.best_value = self.worst = -math.inf if mode == "max" else math.inf
         self.best_epoch = -1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -100,9 +111,9 @@ class RunCheckpoint(Checkpoint):
             )
         value = self._metrics(trainer).get(self.monitor, math.nan)
         # of equal ones the later, and the first even without a value, so that there always is a best.ckpt
-        if value >= self.best_value or self.best_epoch < 0:
+        if self.better(value, self.best_value) or self.best_epoch < 0:
             self.best_value, self.best_epoch = (
-                (-math.inf if math.isnan(value) else value),
+                (self.worst if math.isnan(value) else value),
                 trainer.current_epoch,
             )
             trainer.save_checkpoint(self.best, weights_only=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LambdaCallback
@@ -77,11 +77,11 @@ def train(cfg: DictConfig) -> Path:
         _initialise(model, cfg, start)
         config = OmegaConf.to_yaml(cfg, resolve=True)
         task = _task(cfg, model, spec)
-        trainer = _trainer(cfg, run_dir, config, spec, start)
+        trainer = _trainer(cfg, run_dir, config, spec, start, task)
         _introduce(run_dir, model, data, start, trainer)
         _fit(trainer, task, _RunData(data, start.epochs), start, run_dir)
         best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint))
-        _say(f"{best.best}: val/dice {best.best_value:.4f} after epoch {best.best_epoch + 1}")
+        _say(f"{best.best}: {best.monitor} {best.best_value:.4f} after epoch {best.best_epoch + 1}")
     return run_dir
 
 
@@ -183,15 +183,19 @@ def _initialise(model: SegmentationNetwork, cfg: DictConfig, start: Start) -> No
 
 def _task(cfg: DictConfig, model: SegmentationNetwork, spec: DataSpec) -> SegmentationTask:
     loss, optimizer, scheduler = (_build(cfg, key) for key in ("loss", "optimizer", "scheduler"))
+    options = dict(cfg.get("task", {}))
     try:
-        task = SegmentationTask(model, loss, optimizer, scheduler=scheduler, data=spec, **cfg.get("task", {}))
+        kind = get_class(options.pop("_target_", "unetzoo.task.SegmentationTask"))
+        task: SegmentationTask = kind(model, loss, optimizer, scheduler=scheduler, data=spec, **options)
     except TypeError as error:
         raise ValueError(f"task: {error}") from error
     task.build_optimizer()  # refuses a wrong setting here, before other processes start and say it again
     return task
 
 
-def _trainer(cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start) -> Trainer:
+def _trainer(
+    cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start, task: SegmentationTask
+) -> Trainer:
     bar = sys.stderr.isatty()
     defaults = {"enable_progress_bar": bar, "enable_model_summary": False, "num_sanity_val_steps": 0}
     try:
@@ -207,7 +211,13 @@ def _trainer(cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start:
                 SeedEachStep(cfg.seed),
                 EpochTable(run_dir / "metrics.csv", echo=not cfg.trainer.get("enable_progress_bar", bar)),
                 *(_build(cfg.callbacks, name) for name in cfg.get("callbacks") or ()),
-                RunCheckpoint(run_dir / "checkpoints", config=config, data=json.dumps(spec.to_dict())),
+                RunCheckpoint(
+                    run_dir / "checkpoints",
+                    config=config,
+                    data=json.dumps(spec.to_dict()),
+                    monitor=task.monitor,
+                    mode=task.mode,
+                ),
             ],
         )
     except (MisconfigurationException, TypeError) as error:

@@ -1,0 +1,24 @@
+"""Upsampling with a convolution after it."""
+
+from torch import nn
+
+from unetzoo.levels import Level, ratio
+from unetzoo.nd import Resize, conv, norm
+
+__all__ = ["conv_up"]
+
+
+def conv_up(coarse: Level, fine: Level, *, bias: bool = True) -> tuple[nn.Module, int]:
+    """Nearest-neighbour upsampling, 3x3 convolution to the fine row's channels, batch norm, PReLU.
+
+    The way up of public 3D Attention U-Nets. For ``ConvDecoder.up``.
+    """
+    factor = ratio(coarse.stride, fine.stride)
+    ndim, width = len(factor), fine.channels
+    layers = [
+        Resize(factor, "nearest"),
+        conv(ndim, coarse.channels, width, 3, bias=bias),
+        norm("batch", ndim, width),
+        nn.PReLU(width),
+    ]
+    return nn.Sequential(*layers), width

@@ -1,0 +1,84 @@
+"""Training without labels."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unetzoo.inference.contract import IGNORE, DataSpec
+from unetzoo.inference.tiling import pad_to, windows
+from unetzoo.network import SegmentationNetwork
+from unetzoo.task import Batch, SegmentationTask
+
+__all__ = ["UnsupervisedTask"]
+
+
+class UnsupervisedTask(SegmentationTask):
+    """Trains and validates on the network's own losses (`SegmentationNetwork.forward_train`); no label is seen.
+
+    ``train/loss`` and ``val/loss`` are their sum, ``val/loss`` as the mean over the tiles of a case and then
+    over cases. The best checkpoint is the one of the least ``val/loss``.
+
+    Args:
+        loss: Not used; the network brings its losses.
+        schedule: joint (every step descends their sum) | alternate (steps take turns between the losses, as
+            in the W-Net's algorithm 1, where the turns share a batch; with ``strategy=ddp`` this needs
+            ``ddp_find_unused_parameters_true``).
+
+    Raises:
+        ValueError: If the network has no losses of its own.
+    """
+
+    monitor = "val/loss"
+    mode: Literal["max", "min"] = "min"
+    validated = ("val/loss",)
+
+    def __init__(
+        self,
+        model: SegmentationNetwork,
+        loss: nn.Module | None,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        *,
+        data: DataSpec,
+        schedule: Literal["joint", "alternate"] = "joint",
+        **options: Any,
+    ) -> None:
+        if schedule not in ("joint", "alternate"):
+            raise ValueError(f"task.schedule={schedule!r} is unknown; choose joint or alternate")
+        super().__init__(model, loss or nn.Identity(), optimizer, data=data, **options)
+        self.schedule = schedule
+
+    def losses(self, image: Tensor) -> dict[str, Tensor]:
+        """The network's own losses on (B, C, *size), with a target that says nothing."""
+        if self.layout is not None:
+            image = image.contiguous(memory_format=self.layout)
+        nothing = torch.full((len(image), *image.shape[2:]), IGNORE, device=image.device)
+        _, losses = self.model.forward_train(image, nothing)
+        if not losses:
+            raise ValueError(
+                f"{type(self.model).__name__} has no loss of its own to learn from without labels; "
+                "choose model=w_net or the usual task"
+            )
+        return losses
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The sum of the losses, or the one whose turn it is."""
+        losses = self.losses(batch["image"])
+        turn = [*losses][self.global_step % len(losses)]
+        loss = losses[turn] if self.schedule == "alternate" else torch.stack([*losses.values()]).sum()
+        self.check_finite(loss, batch)
+        self.log_losses(torch.stack([*losses.values()]).sum(), losses, len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The losses on the tiles of one whole case of any size."""
+        image, _ = pad_to(batch["image"][0].numpy(), self.data.tile)
+        tiles = np.stack([image[(..., *place)] for place in windows(image.shape[1:], self.data.tile, 0)])
+        values = [
+            torch.stack([*self.losses(torch.from_numpy(tile)[None].to(self.device)).values()]).sum().item()
+            for tile in tiles
+        ]
+        self.cases.append((sum(values) / len(values), float("nan")))
