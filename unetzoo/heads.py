@@ -9,9 +9,17 @@ from torch import Tensor, nn
 
 from unetzoo.auxiliary import ForegroundPresence
 from unetzoo.levels import Level, ratio
-from unetzoo.nd import Resize, conv, resize
+from unetzoo.nd import Resize, conv, conv_unit, resize
 
-__all__ = ["BinaryFusedHead", "BinaryHead", "ClassGuidedHead", "FusedHead", "Head", "NestedHead"]
+__all__ = [
+    "BinaryFusedHead",
+    "BinaryHead",
+    "ClassGuidedHead",
+    "ConcatHead",
+    "FusedHead",
+    "Head",
+    "NestedHead",
+]
 
 
 class Head(nn.Module):
@@ -233,6 +241,45 @@ class NestedHead(nn.Module):
         finest_first = decoded[: -len(self.convs) - 1 : -1]
         maps = [up(conv(row)) for up, conv, row in zip(self.ups, self.convs, finest_first, strict=True)]
         return self.steps(self.resize(torch.stack(maps).sum(0)))
+
+
+class ConcatHead(nn.Module):
+    """All decoder rows at the finest one's size, concatenated, and two convolutions (FFNet).
+
+    Mehta et al. 2022, arXiv:2206.08236, section 3. Convolutions have a bias, as in the authors' code.
+
+    Args:
+        channels: Between the convolutions: 512 in the paper's head A, 256 in B, 128 in C.
+        kernel_size: Of the second: 1 in A and C, 3 in B.
+        up: nearest | linear.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        outputs: int,
+        *,
+        activation: Literal["softmax", "sigmoid"] = "softmax",
+        channels: int = 512,
+        kernel_size: int = 1,
+        up: Literal["nearest", "linear"] = "linear",
+    ) -> None:
+        super().__init__()
+        self.activation, self.outputs = activation, outputs
+        finest, *coarser = levels
+        ndim, width = len(finest.stride), sum(level.channels for level in levels)
+        self.ups = nn.ModuleList(Resize(ratio(row.stride, finest.stride), up) for row in reversed(coarser))
+        self.body = nn.Sequential(
+            *conv_unit(ndim, width, channels, bias=True), conv(ndim, channels, outputs, kernel_size)
+        )
+        self.resize = resize(finest.stride)
+
+    def forward(self, decoded: list[Tensor]) -> Tensor:
+        """Decoder outputs, coarsest first, to (B, outputs, *size)."""
+        *coarser, finest = decoded
+        rows = [up(row) for up, row in zip(self.ups, coarser, strict=True)]
+        out: Tensor = self.resize(self.body(torch.cat([finest, *reversed(rows)], 1)))
+        return out
 
 
 def _refuse_more_than_two(num_classes: int) -> None:

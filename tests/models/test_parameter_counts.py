@@ -27,6 +27,7 @@ from unetzoo import create_model
         ("u2_net_p", 3, 2, 1_131_181),
         ("is_net", 3, 2, 44_046_790),
         ("is_net_teacher", 3, 2, 6_877_734),
+        ("ffnet", 3, 19, 53_987_155),  # the others of its family: test_ffnet.py
         ("unet_3plus", 3, 2, 26_971_777),
         ("wide_unet", 1, 2, 9_282_246),
         ("wide_unet", 3, 2, 9_282_876),

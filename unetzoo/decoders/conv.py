@@ -10,6 +10,7 @@ from unetzoo.blocks import Block, Context, conv_block, stage
 from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
+from unetzoo.recompute import recomputed
 
 __all__ = ["ConvDecoder"]
 
@@ -60,6 +61,7 @@ class ConvDecoder(Decoder):
         hand_on: bool = False,
     ) -> None:
         super().__init__()
+        self.recompute = recompute
         *rows, bottleneck = encoder
         self.context: nn.Module = nn.Identity()
         if context is not None:
@@ -116,7 +118,9 @@ class ConvDecoder(Decoder):
         for row in reversed(range(len(self.ups))):
             gate = self.ups[row](x)
             level = row - self.skipless
-            x = self.blocks[row](gate if level < 0 else merge(level, skips[level], gate, x))
+            merged = gate if level < 0 else merge(level, skips[level], gate, x)
+            block = self.blocks[row]
+            x = recomputed(block, merged, of=block) if self.recompute and self.training else block(merged)
             decoded.append(x)
         return decoded
 

@@ -1,0 +1,26 @@
+"""No skips."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from unetzoo.levels import Gate, Level
+from unetzoo.skips.base import Merge, SkipPathway
+
+__all__ = ["NoSkip"]
+
+
+class NoSkip(SkipPathway):
+    """The decoder goes on with its own feature: what skips are measured against, and FCN-32s."""
+
+    def __init__(self, encoder: Sequence[Level], decoder: Sequence[Gate]) -> None:
+        super().__init__(encoder, decoder, merge=_Gate)
+
+
+class _Gate(Merge):
+    def __init__(self, skip: Level, gate: Gate) -> None:
+        super().__init__()
+        self.channels = gate.channels
+
+    def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
+        return gate
