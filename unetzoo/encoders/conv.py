@@ -11,6 +11,7 @@ from unetzoo.blocks import Block, conv_block, stage
 from unetzoo.encoders.base import Encoder
 from unetzoo.levels import Level, ratio
 from unetzoo.nd import Activation, Norm, max_pool
+from unetzoo.recompute import recomputed
 
 __all__ = ["ConvEncoder", "isotropic"]
 
@@ -38,6 +39,7 @@ class ConvEncoder(Encoder):
             before pooling instead of after it.
         bottleneck: Builds the last row in one piece, instead of from blocks.
         down: max, or a callable from two levels, fine and coarse, to a module and the channels it delivers.
+        recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class ConvEncoder(Encoder):
         blocks: Sequence[int] | None = None,
         bottleneck: Block | None = None,
         down: Literal["max"] | Downsampling = "max",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.recompute = recompute
         rows = isotropic(len(channels), ndim) if strides is None else [tuple(s) for s in strides]
         self.levels = [Level(c, s) for c, s in zip(channels, rows, strict=True)]
         if block is None:
@@ -90,9 +94,12 @@ class ConvEncoder(Encoder):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One feature map per row."""
-        features = [self.stages[0](x)]
-        for pool, row in zip(self.pools, self.stages[1:], strict=True):
-            features.append(row(pool(features[-1])))
+        features: list[Tensor] = []
+        for row, block in enumerate(self.stages):
+            if row:
+                x = self.pools[row - 1](features[-1])
+            again = self.recompute and self.training
+            features.append(recomputed(block, x, of=block) if again else block(x))
         return features
 
     def truncate(self, depth: int) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from unetzoo.blocks import conv_block
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
+from unetzoo.recompute import recomputed
 from unetzoo.skips.base import Concat, Merge, SkipPathway
 
 __all__ = ["NestedSkip", "Sources", "nested_levels", "nested_merge"]
@@ -52,6 +53,7 @@ class NestedSkip(SkipPathway):
     Args:
         sources: Nodes to its left that a node takes: dense (UNet++) | short (UNet+) | ensemble (UNet^e).
         up: The operator U, as in the decoder: nearest | linear | transposed.
+        recompute: Compute the nodes' activations again in the backward pass instead of keeping them.
 
     Raises:
         ValueError: If ``sources`` is unknown.
@@ -68,6 +70,7 @@ class NestedSkip(SkipPathway):
         norm: Norm | None = "batch",
         activation: Activation = "relu",
         dropout: float = 0.0,
+        recompute: bool = False,
     ) -> None:
         if sources not in ("dense", "short", "ensemble"):
             raise ValueError(f"sources must be dense, short or ensemble, not {sources!r}")
@@ -78,6 +81,7 @@ class NestedSkip(SkipPathway):
             merge=None if sources == "dense" else partial(nested_merge, sources, encoder),
         )
         self.sources: Sources = sources
+        self.recompute = recompute
         # the shallower U-Nets of an ensemble end in their own side outputs
         self.needs_side_heads = sources == "ensemble" and len(encoder) > 2
         self.depth = depth = len(encoder) - 1
@@ -97,10 +101,19 @@ class NestedSkip(SkipPathway):
         x = [[f] for f in features]
         for j in range(1, self.depth):
             for i in range(self.depth - j):
-                up = self.ups[f"{i}_{j}"](x[i + 1][j - 1])
                 left = {"dense": x[i], "short": x[i][-1:], "ensemble": x[i][:1]}[self.sources]
-                x[i].append(self.blocks[f"{i}_{j}"](torch.cat([*left, up], 1)))
+                node, sources = partial(self.node, f"{i}_{j}"), (*left, x[i + 1][j - 1])
+                again = self.recompute and self.training
+                x[i].append(
+                    recomputed(node, *sources, of=self.blocks[f"{i}_{j}"]) if again else node(*sources)
+                )
         return [torch.cat(row, 1) for row in x]
+
+    def node(self, name: str, *sources: Tensor) -> Tensor:
+        """The nodes to its left and the one below to a node, (B, C_i, *size_i)."""
+        *left, below = sources
+        out: Tensor = self.blocks[name](torch.cat([*left, self.ups[name](below)], 1))
+        return out
 
     def side_outputs(self, skips: list[Tensor]) -> list[Tensor]:
         """X[0][1], X[0][2], ...: the outputs of the shallower sub-networks."""
