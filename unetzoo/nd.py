@@ -22,18 +22,20 @@ __all__ = [
     "conv",
     "conv_unit",
     "max_pool",
+    "mean_pool",
     "norm",
     "resize",
     "upsample",
 ]
 
 Norm = Literal["batch", "instance", "group"]
-Activation = Literal["relu", "leaky_relu", "gelu", "silu"]
+Activation = Literal["relu", "leaky_relu", "gelu", "silu", "relu6"]
 Upsample = Literal["nearest", "linear", "transposed"]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
     "leaky_relu": lambda: nn.LeakyReLU(0.01, inplace=True),
+    "relu6": lambda: nn.ReLU6(inplace=True),
     "gelu": nn.GELU,
     "silu": lambda: nn.SiLU(inplace=True),
 }
@@ -103,6 +105,7 @@ def conv_unit(
     activation_name: Activation | None = "relu",
     bias: bool | None = None,
     dilation: int = 1,
+    groups: int = 1,
 ) -> list[nn.Module]:
     """Convolution, norm, activation, as a list to be spread into a ``Sequential``.
 
@@ -110,7 +113,7 @@ def conv_unit(
         bias: ``None`` gives the convolution a bias only where no norm follows it.
     """
     bias = norm_name is None if bias is None else bias
-    layers = [conv(ndim, c_in, c_out, size, stride=stride, bias=bias, dilation=dilation)]
+    layers = [conv(ndim, c_in, c_out, size, stride=stride, bias=bias, groups=groups, dilation=dilation)]
     # He et al. 2015, arXiv:1502.01852: torch's own default lets a deep network without norm fade
     nn.init.kaiming_normal_(cast(Tensor, layers[0].weight), nonlinearity="relu")
     if norm_name is not None:
@@ -124,6 +127,11 @@ def max_pool(factor: tuple[int, ...], *, ceil: bool = False) -> nn.Module:
     """Max pooling whose window is its stride; ``ceil`` keeps what is left over at the far end."""
     kind: type[nn.Module] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}[len(factor)]
     return kind(factor, ceil_mode=ceil)
+
+
+def mean_pool(factor: tuple[int, ...]) -> nn.Module:
+    """Average pooling whose window is its stride."""
+    return nn.AvgPool2d(factor) if len(factor) == 2 else nn.AvgPool3d(factor)
 
 
 class Resize(nn.Module):

@@ -4,6 +4,7 @@ from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.decoders.conv import ConvDecoder
 from unetzoo.decoders.conv_up import conv_up
 from unetzoo.decoders.full_scale import FullScaleDecoder
+from unetzoo.decoders.hardnet import HarDNetDecoder
 from unetzoo.decoders.linknet import linknet_up
 from unetzoo.decoders.normed_up import normed_up
 from unetzoo.decoders.overlapping_up import overlapping_up

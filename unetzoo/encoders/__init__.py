@@ -6,6 +6,7 @@ from unetzoo.encoders.dual_path import DualPathEncoder
 from unetzoo.encoders.ffnet import FFNetEncoder
 from unetzoo.encoders.pooled_down import pooled_down
 from unetzoo.encoders.projected import ProjectedEncoder
+from unetzoo.encoders.hardnet import HarDNetEncoder
 from unetzoo.encoders.residual import ResidualEncoder
 from unetzoo.encoders.rows import RowsEncoder
 from unetzoo.encoders.rsu import RSUEncoder

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from unetzoo.encoders.base import Encoder
 from unetzoo.levels import Level, ratio
+from unetzoo.nd import mean_pool
 
 __all__ = ["WithInvalid"]
 
@@ -36,7 +36,9 @@ class WithInvalid(Encoder):
         *rows, bottleneck = self.encoder.levels
         self.levels = [*(Level(c + 1, stride) for c, stride in rows), bottleneck]
         finer = [(1,) * len(bottleneck.stride), *(row.stride for row in rows)]
-        self.steps = [ratio(row.stride, f) for row, f in zip(rows, finer, strict=False)]
+        self.pools = nn.ModuleList(
+            mean_pool(ratio(row.stride, f)) for row, f in zip(rows, finer, strict=False)
+        )
         self.channels_last = self.encoder.channels_last
 
     def invalid(self, x: Tensor) -> Tensor:
@@ -49,8 +51,7 @@ class WithInvalid(Encoder):
         """One feature map per row, the invalid share as last channel of each but the bottleneck."""
         *rows, bottleneck = self.encoder(x)
         share, features = self.invalid(x), []
-        pool = {2: F.avg_pool2d, 3: F.avg_pool3d}[len(self.steps[0])]
-        for row, step in zip(rows, self.steps, strict=True):
-            share = pool(share, step)
+        for row, pool in zip(rows, self.pools, strict=True):
+            share = pool(share)
             features.append(torch.cat([row, share.to(row.dtype)], 1))
         return [*features, bottleneck]
