@@ -30,7 +30,7 @@ def test_the_attention_of_a_pixel_sees_seven_pixels_twice_and_the_mask() -> None
     block.attention(v)[0, 0, 12, 12].backward()
     assert v.grad is not None
     seen = v.grad[0, 0].nonzero()
-    assert (seen.min(), seen.max()) == (12 - 7, 12 + 7)
+    assert (int(seen.min()), int(seen.max())) == (12 - 7, 12 + 7)
 
 
 def test_borders_are_repeated() -> None:

@@ -10,7 +10,7 @@ from unetzoo.blocks import GatedResidual
 
 def block(ndim: int = 2, **options: Any) -> Any:
     torch.manual_seed(0)
-    made = GatedResidual(ndim, 4, 4, **options).double().eval()
+    made: Any = GatedResidual(ndim, 4, 4, **options).double().eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -38,7 +38,9 @@ def test_equals_the_formula_written_out(size: int) -> None:
     y = y * n.weight[:, None, None] + n.bias[:, None, None]
 
     def pointwise(layer: Any, t: Tensor) -> Tensor:
-        return torch.einsum("oi,bihw->bohw", layer.weight[..., 0, 0], t) + layer.bias[:, None, None]
+        bias: Tensor = layer.bias[:, None, None]
+        out: Tensor = torch.einsum("oi,bihw->bohw", layer.weight[..., 0, 0], t) + bias
+        return out
 
     value = F.pad(pointwise(made.value[0], y), [half] * 4, mode="reflect")
     windows = value.unfold(2, size, 1).unfold(3, size, 1)  # (B, C, H, W, k, k)
@@ -67,11 +69,8 @@ def test_a_volume_of_equal_slices_is_treated_as_the_slice() -> None:
     with torch.no_grad():
         for (name, a), b in zip(flat.state_dict().items(), deep.state_dict().values(), strict=True):
             # a depthwise kernel that looks at one slice alone
-            b.copy_(
-                F.pad(a[:, :, None], [0, 0, 0, 0, 2, 2])
-                if name == "value.2.weight"
-                else a.reshape(b.shape if a.dim() == 4 else a.shape)
-            )
+            depthwise = name == "value.2.weight"
+            b.copy_(F.pad(a[:, :, None], [0, 0, 0, 0, 2, 2]) if depthwise else a.reshape(b.shape))
     x = image(6, 7)
     expected = flat(x)[:, :, None].expand(-1, -1, 3, -1, -1)
     torch.testing.assert_close(deep(x[:, :, None].expand(-1, -1, 3, -1, -1)), expected)

@@ -50,7 +50,7 @@ def test_the_last_of_the_chain_sees_seven_pixels() -> None:
     block(x)[0, -1, 7, 7].backward()
     assert x.grad is not None
     seen = x.grad[0, 0].nonzero()
-    assert (seen.min(), seen.max()) == (4, 10)
+    assert (int(seen.min()), int(seen.max())) == (4, 10)
 
 
 def test_going_up_gives_the_plain_width() -> None:

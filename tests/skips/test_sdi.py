@@ -25,9 +25,11 @@ def features() -> list[Tensor]:
 
 def factors(skip: Any, row: int, f: list[Tensor]) -> list[Tensor]:
     """conv3x3(resize(f[j])) for every j."""
-    size = f[row].shape[2:]
+    size = height, width = tuple(f[row].shape[2:])
     resized = [
-        F.adaptive_avg_pool2d(x, size) if x.shape[2] > size[0] else F.interpolate(x, size, mode="bilinear")
+        F.adaptive_avg_pool2d(x, (height, width))
+        if x.shape[2] > height
+        else F.interpolate(x, size, mode="bilinear")
         for x in f
     ]
     return [

@@ -2,6 +2,7 @@
 
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 from unetzoo.levels import Level, ratio
@@ -23,7 +24,7 @@ class SubPixel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C * product of factors, *size) to (B, C, *(size * factor))."""
         n = len(self.factor)
-        x = x.unflatten(1, (-1, *self.factor))  # (B, C, *factor, *size)
+        x = torch.unflatten(x, 1, (-1, *self.factor))  # (B, C, *factor, *size)
         x = x.permute(0, 1, *(axis for k in range(n) for axis in (2 + n + k, 2 + k)))
         for axis in reversed(range(2, 2 + 2 * n, 2)):
             x = x.flatten(axis, axis + 1)

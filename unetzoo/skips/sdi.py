@@ -80,4 +80,5 @@ def _resize(source: tuple[int, ...], target: tuple[int, ...]) -> nn.Module:
     if all(s >= t for s, t in zip(source, target, strict=True)):
         return resize(ratio(source, target))
     factor = ratio(target, source)
-    return nn.AvgPool2d(factor) if len(factor) == 2 else nn.AvgPool3d(factor)
+    pool: type[nn.Module] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}[len(factor)]
+    return pool(factor)
