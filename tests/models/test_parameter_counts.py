@@ -48,6 +48,7 @@ from unetzoo import create_model
         ("fcn_32s", 3, 21, 134_346_581),  # as the authors', without their frozen transposed convolutions
         ("fcn_16s", 3, 21, 134_357_354),
         ("fcn_8s", 3, 21, 134_362_751),
+        ("deeplab_v3_plus", 3, 21, 40_352_181),  # two convolutions; the popular port's one: test_deeplab.py
         ("sine_net", 12, 3, 35_490_219),
     ],
 )

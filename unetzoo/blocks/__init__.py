@@ -1,5 +1,6 @@
 """Blocks that several parts share."""
 
+from unetzoo.blocks.aspp import ASPP
 from unetzoo.blocks.attentive_projection import attentive_projection
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.context import Context
@@ -15,6 +16,7 @@ from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mbconv import mbconv
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.norm_first_conv import norm_first_conv
+from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
 from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.residual_block import ResidualBlock
 from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
@@ -27,6 +29,7 @@ from unetzoo.blocks.stage import Block, stage
 from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
 
 __all__ = [
+    "ASPP",
     "CBAM",
     "RSU",
     "AttentionGatedConv",
@@ -41,6 +44,7 @@ __all__ = [
     "GatedConv",
     "GatedResidual",
     "MultiRes",
+    "PooledBatchNorm",
     "ReflectPad",
     "ResidualBlock",
     "ReversibleBlock",
@@ -59,6 +63,7 @@ __all__ = [
     "multi_res_up",
     "norm_first_conv",
     "plain_width",
+    "pooled_unit",
     "rsu",
     "separable_block",
     "stage",

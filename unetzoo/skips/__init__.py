@@ -13,6 +13,7 @@ from unetzoo.skips.conv_lstm import ConvLSTMSkip
 from unetzoo.skips.dense_fpn import DenseFPN
 from unetzoo.skips.drop_block import DropBlockSkip
 from unetzoo.skips.equalise import FeatureEqualiser
+from unetzoo.skips.dla_up import DLAUp
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
@@ -22,6 +23,7 @@ from unetzoo.skips.nested import NestedSkip
 from unetzoo.skips.none import NoSkip
 from unetzoo.skips.normed_attention_gate import NormedAttentionGate
 from unetzoo.skips.panet import PathAggregation
+from unetzoo.skips.projected import ProjectedSkip
 from unetzoo.skips.res_path import ResPath
 from unetzoo.skips.reweight import Reweight
 from unetzoo.skips.sc_tuner import SCTuner
@@ -45,6 +47,7 @@ __all__ = [
     "ConcatSkip",
     "ConvLSTMSkip",
     "DeformedSkip",
+    "DLAUp",
     "DenseFPN",
     "DenseProductSkip",
     "DropBlockSkip",
@@ -58,6 +61,7 @@ __all__ = [
     "NoSkip",
     "NormedAttentionGate",
     "PathAggregation",
+    "ProjectedSkip",
     "ResPath",
     "Reweight",
     "SCTuner",
