@@ -1,8 +1,9 @@
-"""What a run does besides training: random numbers that resume, a table of epochs."""
+"""What a run does besides training: random numbers that resume, a table of epochs, a schedule of dropout."""
 
 import csv
 import hashlib
 import io
+import math
 import random
 import time
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from unetzoo.blocks import DropBlock
 from unetzoo.checkpoints import atomic
 
-__all__ = ["EpochTable", "SeedEachStep"]
+__all__ = ["DropBlockRamp", "EpochTable", "SeedEachStep"]
 
 
 class SeedEachStep(Callback):
@@ -98,3 +100,35 @@ class EpochTable(Callback):
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {shown}  {seconds:.0f} s",
                 flush=True,
             )
+
+
+class DropBlockRamp(Callback):
+    """Raise what DropBlock drops linearly from nothing to its p (Ghiasi et al. 2018, arXiv:1810.12890).
+
+    A function of the step alone, so that a resumed run goes on where it was.
+
+    Args:
+        until: Fraction of the training after which p is reached.
+    """
+
+    def __init__(self, until: float = 1.0) -> None:
+        if not 0 < until <= 1:
+            raise ValueError(f"until={until} is no fraction of the training; give more than 0 and up to 1")
+        self.until = until
+        self.drops: list[DropBlock] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Find the blocks."""
+        self.drops = [module for module in pl_module.modules() if isinstance(module, DropBlock)]
+        if not self.drops:
+            raise ValueError("callbacks=drop_block_ramp finds no DropBlock; choose model/skip=drop_block")
+        if math.isinf(trainer.estimated_stepping_batches):
+            raise ValueError("drop_block_ramp needs an end; set trainer.max_epochs or trainer.max_steps")
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set the factor of this step."""
+        done = trainer.global_step / (self.until * trainer.estimated_stepping_batches)
+        for drop in self.drops:
+            drop.progress.fill_(min(1.0, done))

@@ -11,9 +11,9 @@ from unetzoo.skips.chain import Chain
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.conv_lstm import ConvLSTMSkip
 from unetzoo.skips.dense_fpn import DenseFPN
+from unetzoo.skips.dla_up import DLAUp
 from unetzoo.skips.drop_block import DropBlockSkip
 from unetzoo.skips.equalise import FeatureEqualiser
-from unetzoo.skips.dla_up import DLAUp
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
@@ -46,8 +46,8 @@ __all__ = [
     "Concat",
     "ConcatSkip",
     "ConvLSTMSkip",
-    "DeformedSkip",
     "DLAUp",
+    "DeformedSkip",
     "DenseFPN",
     "DenseProductSkip",
     "DropBlockSkip",
