@@ -6,7 +6,7 @@ Every row is a process of its own that builds the network, does one forward and 
 (mean square of the logits, one thread, float32) and reports how far its resident memory rose above what
 it was with the network and its gradients in place: activations, and what the passes themselves need. Memory
 is given back to the system at once (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), so the peak is not the
-allocator's hoard. The last column compares the gradients with those of `none`, as a share of the largest.
+allocator's hoard. The last column is the difference to the gradients of `none`, relative to their norm.
 """
 
 import argparse
@@ -76,16 +76,21 @@ def report(model: str, args: argparse.Namespace, folder: Path) -> None:
         done = subprocess.run(command, env=os.environ | quiet, check=True, stdout=subprocess.PIPE, text=True)
         rows[mode] = json.loads(done.stdout.splitlines()[-1])
     kept = torch.load(folder / "none.pt")
-    scale = max(float(g.abs().max()) for g in kept)
+    scale = norm(kept)
     for mode, row in rows.items():
-        pairs = zip(torch.load(folder / f"{mode}.pt"), kept, strict=True)
-        difference = max(float((a - b).abs().max()) for a, b in pairs) / scale
+        found = torch.load(folder / f"{mode}.pt")
+        difference = norm([a - b for a, b in zip(found, kept, strict=True)]) / scale
         share = row["peak"] / rows["none"]["peak"]
         print(
             f"| {model} | {mode} | {row['peak'] / MIB:.0f} | {share:.2f} | {row['seconds']:.1f} "
             f"| {difference:.1e} |",
             flush=True,
         )
+
+
+def norm(tensors: list[torch.Tensor]) -> float:
+    """Root of the sum of all squares."""
+    return float(torch.stack([t.double().square().sum() for t in tensors]).sum().sqrt())
 
 
 def measure(args: argparse.Namespace) -> dict[str, float]:
