@@ -63,8 +63,8 @@ def test_unet_plus_plus_trains_alike_and_keeps_less(ndim: int) -> None:
         assert one.grad is not None
         assert other.grad is not None
         torch.testing.assert_close(other.grad, one.grad, rtol=1e-5, atol=1e-6, msg=name)
-    for one, other in zip(made[False].buffers(), made[True].buffers(), strict=True):
-        torch.testing.assert_close(other, one)
+    for running, again in zip(made[False].buffers(), made[True].buffers(), strict=True):
+        torch.testing.assert_close(again, running)
     assert kept_bytes(made[True], x) < 0.6 * kept_bytes(made[False], x)
 
 
