@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unetzoo.auxiliary import ForegroundPresence
 from unetzoo.levels import Level, ratio
-from unetzoo.nd import Resize, conv, conv_unit, resize
+from unetzoo.nd import Norm, Resize, conv, conv_unit, resize
 
 __all__ = [
     "BinaryFusedHead",
@@ -18,6 +18,7 @@ __all__ = [
     "ConcatHead",
     "FusedHead",
     "Head",
+    "HiddenHead",
     "NestedHead",
 ]
 
@@ -75,6 +76,40 @@ class BinaryHead(Head):
     ) -> None:
         _refuse_more_than_two(num_classes)
         super().__init__(levels, 1, activation=activation, kernel_size=kernel_size)
+
+
+class HiddenHead(Head):
+    """A 3x3 convolution with norm and ReLU in front of the logits' own (Yu et al. 2018, arXiv:1808.00897).
+
+    Args:
+        hidden: Channels between the two.
+        side_hidden: The same in the heads of deep supervision; ``None`` is ``hidden``.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        outputs: int,
+        *,
+        activation: Literal["softmax", "sigmoid"] = "softmax",
+        kernel_size: int = 1,
+        hidden: int = 64,
+        side_hidden: int | None = None,
+        norm: Norm | None = "batch",
+    ) -> None:
+        finest = levels[0]
+        super().__init__(
+            [Level(hidden, finest.stride)], outputs, activation=activation, kernel_size=kernel_size
+        )
+        unit = conv_unit(len(finest.stride), finest.channels, hidden, norm_name=norm)
+        self.conv = nn.Sequential(*unit, self.conv)
+        self.side = partial(
+            HiddenHead,
+            activation=activation,
+            kernel_size=kernel_size,
+            hidden=hidden if side_hidden is None else side_hidden,
+            norm=norm,
+        )
 
 
 class FusedHead(nn.Module):

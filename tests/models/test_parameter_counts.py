@@ -16,6 +16,7 @@ from unetzoo import create_model
         ("attention_unet_paper", 1, 4, 6_214_151),
         ("attention_unet_paper", 1, 2, 6_213_613),
         ("unet_plus_plus_paper", 1, 2, 9_041_700),
+        ("fc_hardnet_70", 3, 19, 4_119_257),
         ("w_net", 3, 20, 18_606_743),
         (
             "attention_w_net_3d",
@@ -30,6 +31,7 @@ from unetzoo import create_model
         ("ffnet", 3, 19, 53_987_155),  # the others of its family: test_ffnet.py
         ("unet_3plus", 3, 2, 26_971_777),
         ("wide_unet", 1, 2, 9_282_246),
+        ("dla_up", 3, 19, 17_540_131),  # what the published 18,095,163 count besides: tests/skips/test_dla_up.py
         ("wide_unet", 3, 2, 9_282_876),
         ("g_unet_t", 3, 3, 844_899),
         ("g_unet_s", 3, 3, 1_477_059),
@@ -49,6 +51,7 @@ from unetzoo import create_model
         ("fcn_16s", 3, 21, 134_357_354),
         ("fcn_8s", 3, 21, 134_362_751),
         ("deeplab_v3_plus", 3, 21, 40_352_181),  # two convolutions; the popular port's one: test_deeplab.py
+        ("bisenet_r18", 3, 19, 13_494_777),  # with two side heads; without: test_bisenet.py
         ("sine_net", 12, 3, 35_490_219),
     ],
 )

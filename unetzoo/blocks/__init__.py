@@ -1,6 +1,7 @@
 """Blocks that several parts share."""
 
 from unetzoo.blocks.aspp import ASPP
+from unetzoo.blocks.attention_refinement import AttentionRefinement
 from unetzoo.blocks.attentive_projection import attentive_projection
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.context import Context
@@ -9,12 +10,15 @@ from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.drop_block import DropBlock
 from unetzoo.blocks.eca import EfficientChannelAttention
+from unetzoo.blocks.feature_fusion import FeatureFusion
 from unetzoo.blocks.fully_convolutional import FullyConvolutional
 from unetzoo.blocks.gated_conv import AttentionGatedConv, GatedConv, gated_down, gated_up
 from unetzoo.blocks.gated_residual import GatedResidual
+from unetzoo.blocks.global_refinement import GlobalRefinement
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mbconv import mbconv
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
+from unetzoo.blocks.multi_scale_attention import MultiScaleChannelAttention
 from unetzoo.blocks.norm_first_conv import norm_first_conv
 from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
 from unetzoo.blocks.reflect_pad import ReflectPad
@@ -33,6 +37,7 @@ __all__ = [
     "CBAM",
     "RSU",
     "AttentionGatedConv",
+    "AttentionRefinement",
     "Block",
     "ChannelAttention",
     "Context",
@@ -40,10 +45,13 @@ __all__ = [
     "DenseBottleneck",
     "DropBlock",
     "EfficientChannelAttention",
+    "FeatureFusion",
     "FullyConvolutional",
     "GatedConv",
     "GatedResidual",
+    "GlobalRefinement",
     "MultiRes",
+    "MultiScaleChannelAttention",
     "PooledBatchNorm",
     "ReflectPad",
     "ResidualBlock",

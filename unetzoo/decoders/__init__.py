@@ -1,10 +1,12 @@
 """Decoders: from the bottleneck back to the image."""
 
 from unetzoo.decoders.base import Decoder, MergeRule
+from unetzoo.decoders.bilateral import BilateralDecoder
 from unetzoo.decoders.conv import ConvDecoder
 from unetzoo.decoders.conv_up import conv_up
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.hardnet import HarDNetDecoder
+from unetzoo.decoders.identity import IdentityDecoder
 from unetzoo.decoders.linknet import linknet_up
 from unetzoo.decoders.normed_up import normed_up
 from unetzoo.decoders.overlapping_up import overlapping_up
@@ -18,9 +20,12 @@ from unetzoo.decoders.wavelet import WaveletDecoder
 from unetzoo.decoders.wide_up import wide_up
 
 __all__ = [
+    "BilateralDecoder",
     "ConvDecoder",
     "Decoder",
     "FullScaleDecoder",
+    "HarDNetDecoder",
+    "IdentityDecoder",
     "MergeRule",
     "RSUDecoder",
     "ShortcutDecoder",

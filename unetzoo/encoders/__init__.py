@@ -4,12 +4,13 @@ from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
 from unetzoo.encoders.dual_path import DualPathEncoder
 from unetzoo.encoders.ffnet import FFNetEncoder
+from unetzoo.encoders.hardnet import HarDNetEncoder
 from unetzoo.encoders.pooled_down import pooled_down
 from unetzoo.encoders.projected import ProjectedEncoder
-from unetzoo.encoders.hardnet import HarDNetEncoder
 from unetzoo.encoders.residual import ResidualEncoder
 from unetzoo.encoders.rows import RowsEncoder
 from unetzoo.encoders.rsu import RSUEncoder
+from unetzoo.encoders.spatial_path import SpatialPathEncoder
 from unetzoo.encoders.stem import adapt_kernel
 from unetzoo.encoders.strided_down import strided_down
 from unetzoo.encoders.timm import TimmEncoder
@@ -22,10 +23,12 @@ __all__ = [
     "DualPathEncoder",
     "Encoder",
     "FFNetEncoder",
+    "HarDNetEncoder",
     "ProjectedEncoder",
     "RSUEncoder",
     "ResidualEncoder",
     "RowsEncoder",
+    "SpatialPathEncoder",
     "TimmEncoder",
     "WaveletEncoder",
     "WithInvalid",

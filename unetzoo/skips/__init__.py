@@ -2,10 +2,12 @@
 
 from unetzoo.skips.adapt import AdaptSkip
 from unetzoo.skips.add import AddSkip
+from unetzoo.skips.aff import AttentionalFusion
 from unetzoo.skips.agg import AttentionGuidedSkip
 from unetzoo.skips.attention_gate import AttentionGate
 from unetzoo.skips.attentive import AttentiveSkip
 from unetzoo.skips.base import Concat, Merge, SkipPathway
+from unetzoo.skips.bilateral import BilateralSkip
 from unetzoo.skips.cdan import DenseProductSkip
 from unetzoo.skips.chain import Chain
 from unetzoo.skips.concat import ConcatSkip
@@ -41,7 +43,9 @@ __all__ = [
     "AddSkip",
     "AttentionGate",
     "AttentionGuidedSkip",
+    "AttentionalFusion",
     "AttentiveSkip",
+    "BilateralSkip",
     "Chain",
     "Concat",
     "ConcatSkip",
