@@ -71,6 +71,11 @@ class UNet(SegmentationNetwork):
         if self.ndim not in self.decoder.ndims:
             raise ValueError(f"{type(self.decoder).__name__} is not for {self.ndim}D; choose another decoder")
         self.skip = skip(self.encoder.levels, self.decoder.gates)
+        if self.skip.merges_itself and not self.decoder.merges:
+            raise ValueError(
+                f"{type(self.skip).__name__} merges with the decoder and {type(self.decoder).__name__} brings "
+                "nothing to merge with; choose another skip pathway or another decoder"
+            )
         if self.skip.needs_side_heads and not deep_supervision:
             raise ValueError(
                 f"a part of {type(self.skip).__name__} is trained by side heads alone; "

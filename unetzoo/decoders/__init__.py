@@ -4,6 +4,7 @@ from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.decoders.bilateral import BilateralDecoder
 from unetzoo.decoders.conv import ConvDecoder
 from unetzoo.decoders.conv_up import conv_up
+from unetzoo.decoders.fc_dense import FCDenseDecoder
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.hardnet import HarDNetDecoder
 from unetzoo.decoders.identity import IdentityDecoder
@@ -23,6 +24,7 @@ __all__ = [
     "BilateralDecoder",
     "ConvDecoder",
     "Decoder",
+    "FCDenseDecoder",
     "FullScaleDecoder",
     "HarDNetDecoder",
     "IdentityDecoder",

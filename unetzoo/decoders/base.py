@@ -24,10 +24,12 @@ class Decoder(nn.Module):
         gates: What is brought to the skip of each encoder row but the bottleneck, finest first.
         ndims: Dimensions it is for.
         dynamic_size: Whether an exported graph may take any image size.
+        merges: Whether it calls the pathway's merges.
     """
 
     ndims: tuple[int, ...] = (2, 3)
     dynamic_size: bool = True
+    merges: bool = True
     levels: list[Level]
     gates: list[Gate]
 

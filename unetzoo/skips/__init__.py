@@ -4,6 +4,7 @@ from unetzoo.skips.adapt import AdaptSkip
 from unetzoo.skips.add import AddSkip
 from unetzoo.skips.aff import AttentionalFusion
 from unetzoo.skips.agg import AttentionGuidedSkip
+from unetzoo.skips.aggregation import AggregationSkip
 from unetzoo.skips.attention_gate import AttentionGate
 from unetzoo.skips.attentive import AttentiveSkip
 from unetzoo.skips.base import Concat, Merge, SkipPathway
@@ -41,6 +42,7 @@ __all__ = [
     "SDI",
     "AdaptSkip",
     "AddSkip",
+    "AggregationSkip",
     "AttentionGate",
     "AttentionGuidedSkip",
     "AttentionalFusion",
