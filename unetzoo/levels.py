@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Gate", "Level", "ratio"]
+__all__ = ["Gate", "Level", "MaskedLevel", "ratio"]
 
 
 class Level(NamedTuple):
@@ -16,6 +16,12 @@ class Level(NamedTuple):
 
     channels: int
     stride: tuple[int, ...]
+
+
+class MaskedLevel(Level):
+    """A row whose last channel is the share of each pixel's area that has no data, from 0 to 1."""
+
+    __slots__ = ()
 
 
 class Gate(NamedTuple):

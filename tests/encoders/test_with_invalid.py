@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unetzoo.encoders import ConvEncoder, WithInvalid
-from unetzoo.levels import Level
+from unetzoo.levels import Level, MaskedLevel
 
 INNER = partial(ConvEncoder, channels=[4, 6, 8])
 
@@ -12,6 +12,7 @@ INNER = partial(ConvEncoder, channels=[4, 6, 8])
 def test_rows_carry_the_invalid_share_of_the_pixels_they_cover() -> None:
     encoder = WithInvalid(2, encoder=INNER).eval()
     assert encoder.levels == [Level(5, (1, 1)), Level(7, (2, 2)), Level(8, (4, 4))]
+    assert [isinstance(level, MaskedLevel) for level in encoder.levels] == [True, True, False]
     x = torch.randn(1, 2, 8, 8)
     x[:, :, :3, :2] = 0
     x[:, 0, 5, 5] = 0  # one band is not all

@@ -34,7 +34,7 @@ def test_every_row_is_changed_by_every_other_once_the_way_back_has_weight() -> N
 
 def test_the_way_back_learns_from_the_first_step() -> None:
     skip, features = pathway()
-    torch.stack([f.square().sum() for f in skip(features)]).sum().backward()
+    torch.stack([f.square().sum() for f in skip(features)]).sum().backward()  # type: ignore[no-untyped-call]
     assert all(back[1].weight.grad.abs().max() > 0 for back in skip.redistribute)
 
 

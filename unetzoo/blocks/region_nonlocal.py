@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -63,14 +64,14 @@ class RegionNonLocal(nn.Module):
         """(B, C, *size) to (B * cells, C, *cell)."""
         n = len(self.grid)
         for axis, count in enumerate(self.grid):
-            x = x.unflatten(2 + 2 * axis, (count, -1))  # (B, C, cells, cell, cells, cell ...)
+            x = torch.unflatten(x, 2 + 2 * axis, (count, -1))  # (B, C, cells, cell, cells, cell ...)
         order = [0, *range(2, 2 + 2 * n, 2), 1, *range(3, 3 + 2 * n, 2)]
         return x.permute(order).flatten(0, n)
 
     def _join(self, x: Tensor) -> Tensor:
         """The way back."""
         n = len(self.grid)
-        x = x.unflatten(0, (-1, *self.grid))  # (B, *cells, C, *cell)
+        x = torch.unflatten(x, 0, (-1, *self.grid))  # (B, *cells, C, *cell)
         x = x.permute([0, n + 1, *(i for axis in range(n) for i in (1 + axis, n + 2 + axis))])
         for axis in range(n):
             x = x.flatten(2 + axis, 3 + axis)

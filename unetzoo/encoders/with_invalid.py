@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.encoders.base import Encoder
-from unetzoo.levels import Level, ratio
+from unetzoo.levels import Level, MaskedLevel, ratio
 from unetzoo.nd import mean_pool
 
 __all__ = ["WithInvalid"]
@@ -16,8 +16,8 @@ class WithInvalid(Encoder):
     """Hand on, as the last channel of every row but the bottleneck, the invalid share of each pixel.
 
     The share is the mean over the image pixels that a row's pixel covers, from 0 (all valid) to 1 (none).
-    Skips that know of it (`ShiftConnection`) read that channel; for any other it is one more feature. The
-    features themselves are the encoder's.
+    Skips that know of it (`ShiftConnection`) find such rows by their `MaskedLevel`; for any other it is one
+    more feature. The features themselves are the encoder's.
 
     Args:
         encoder: Builds the encoder from ``in_channels``.
@@ -34,7 +34,7 @@ class WithInvalid(Encoder):
             raise ValueError(f"encoder.band={band} is none of the image's {in_channels} bands; count from 0")
         self.encoder, self.band = encoder(in_channels), band
         *rows, bottleneck = self.encoder.levels
-        self.levels = [*(Level(c + 1, stride) for c, stride in rows), bottleneck]
+        self.levels = [*(MaskedLevel(c + 1, stride) for c, stride in rows), bottleneck]
         finer = [(1,) * len(bottleneck.stride), *(row.stride for row in rows)]
         self.pools = nn.ModuleList(
             mean_pool(ratio(row.stride, f)) for row, f in zip(rows, finer, strict=False)

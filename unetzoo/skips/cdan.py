@@ -18,10 +18,11 @@ __all__ = ["DenseProductSkip"]
 class DenseProductSkip(SkipPathway):
     """Add the skip, attend, and multiply by a feature that a dense block makes beside it.
 
-    ``cbam(gate + skip) * dense(skip)``, after Raoufi et al. 2023, "CDAN: Convolutional Dense Attention-guided
-    Network for Low-light Image Enhancement", arXiv:2308.12902; the bottleneck is attended to as well. There
-    the dense blocks stand behind the encoder's poolings, here beside the skips. The last convolution of a
-    dense block has a bias of one at first: a product with a feature around zero would stop the gradient.
+    ``cbam(gate + skip) * dense(skip)``, after Shakibania et al. 2023, "CDAN: Convolutional Dense
+    Attention-guided Network for Low-light Image Enhancement", arXiv:2308.12902; the bottleneck is attended to
+    as well. There the dense blocks stand behind the encoder's poolings, here beside the skips. The last
+    convolution of a dense block has a bias of one at first: a product with a feature around zero would stop
+    the gradient.
 
     Args:
         growth: Channels that each layer of a dense block adds.

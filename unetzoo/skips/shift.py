@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unetzoo.blocks.project import project
-from unetzoo.levels import Gate, Level
+from unetzoo.levels import Gate, Level, MaskedLevel
 from unetzoo.skips.base import Concat, Merge, SkipPathway
 
 __all__ = ["ShiftConnection", "shift"]
@@ -44,14 +44,13 @@ class ShiftConnection(SkipPathway):
 
     [skip, decoder, shifted] after Yan et al. 2018, "Shift-Net: Image Inpainting via Deep Feature
     Rearrangement", arXiv:1801.09392, fig. 2; see `shift`. Which pixels are invalid comes from the encoder: an
-    encoder of `WithInvalid` hands their share on as the last channel of its rows, which stays in the skip.
-    Without it nothing is invalid and the shifted channels are zero. The paper's guidance loss needs the
+    encoder in `WithInvalid` hands their share on as the last channel of its rows, which stays in the skip.
+    Without one nothing is invalid and the shifted channels are zero. The paper's guidance loss needs the
     missing pixels' true values and is left out. Where the decoder's width is not the encoder's, a 1x1
     convolution takes it there.
 
     Args:
         rows: Encoder rows that are shifted; -1 is the one above the bottleneck. The others are concatenated.
-        masked: Whether the rows' last channel is the invalid share.
         threshold: Share from which on a pixel is invalid.
     """
 
@@ -63,21 +62,20 @@ class ShiftConnection(SkipPathway):
         decoder: Sequence[Gate],
         *,
         rows: Sequence[int] = (-1,),
-        masked: bool = False,
         threshold: float = 0.3125,
     ) -> None:
         shifted = {encoder[:-1][row].stride for row in rows}
-        merge = partial(_Shifted, masked=masked, threshold=threshold)
+        merge = partial(_Shifted, threshold=threshold)
         super().__init__(
             encoder, decoder, merge=lambda e, d: merge(e, d) if e.stride in shifted else Concat(e, d)
         )
 
 
 class _Shifted(Merge):
-    def __init__(self, skip: Level, gate: Gate, *, masked: bool, threshold: float) -> None:
+    def __init__(self, skip: Level, gate: Gate, *, threshold: float) -> None:
         super().__init__()
-        self.masked, self.threshold = masked, threshold
-        own = skip.channels - masked
+        self.masked, self.threshold = isinstance(skip, MaskedLevel), threshold
+        own = skip.channels - self.masked
         self.project = project(len(skip.stride), gate.channels, own)
         self.channels = skip.channels + 2 * own
 

@@ -62,7 +62,7 @@ class DeformedSkip(SkipPathway):
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Rows from ``level`` on are warped; row ``level`` gets its sampling positions beside it."""
-        offsets = self.localise(_moments(features[self.row])).float().unflatten(1, (-1, 2))
+        offsets = torch.unflatten(self.localise(_moments(features[self.row])).float(), 1, (-1, 2))
         rows = list(features[: self.row])
         for f in features[self.row :]:
             positions = self.spline(offsets, pixel_centres(f))
@@ -123,7 +123,7 @@ class ThinPlateSpline(nn.Module):
         basis = torch.cat([torch.ones_like(p[..., :1]), p, squared * squared.clamp(min=1e-10).log()], -1)
         theta = (self.solve.unsqueeze(-1) * offsets.unsqueeze(1)).sum(2)  # (B, 3 + points, 2)
         moved = (basis.unsqueeze(-1) * theta.unsqueeze(1)).sum(2)  # (B, N, 2)
-        return positions + moved.transpose(1, 2).unflatten(2, positions.shape[2:])
+        return positions + torch.unflatten(moved.transpose(1, 2), 2, positions.shape[2:])
 
 
 def pixel_centres(x: Tensor) -> Tensor:
