@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.encoders.base import Encoder
-from unetzoo.levels import Level, MaskedLevel, ratio
+from unetzoo.levels import MaskedLevel, ratio
 from unetzoo.nd import mean_pool
 
 __all__ = ["WithInvalid"]
