@@ -17,7 +17,7 @@ __all__ = ["UnsupervisedTask"]
 
 
 class UnsupervisedTask(SegmentationTask):
-    """Trains and validates on the network's own losses (`SegmentationNetwork.forward_train`); no label is seen.
+    """Trains and validates on the losses of the network's own `forward_train`; no label is seen.
 
     ``train/loss`` and ``val/loss`` are their sum, ``val/loss`` as the mean over the tiles of a case and then
     over cases. The best checkpoint is the one of the least ``val/loss``.

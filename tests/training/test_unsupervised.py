@@ -72,5 +72,5 @@ def test_alternating_steps_take_turns_between_the_losses(monkeypatch: pytest.Mon
 def test_a_network_without_losses_of_its_own_is_refused() -> None:
     with pytest.raises(ValueError, match="UNet has no loss of its own to learn from without labels"):
         task("unet").losses(torch.rand(1, 1, 16, 16))
-    with pytest.raises(ValueError, match="task.schedule='turns' is unknown"):
+    with pytest.raises(ValueError, match=r"task\.schedule='turns' is unknown"):
         task(schedule="turns")

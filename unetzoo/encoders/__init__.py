@@ -3,6 +3,7 @@
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
 from unetzoo.encoders.dual_path import DualPathEncoder
+from unetzoo.encoders.fc_dense import FCDenseEncoder
 from unetzoo.encoders.ffnet import FFNetEncoder
 from unetzoo.encoders.hardnet import HarDNetEncoder
 from unetzoo.encoders.pooled_down import pooled_down
@@ -22,6 +23,7 @@ __all__ = [
     "ConvEncoder",
     "DualPathEncoder",
     "Encoder",
+    "FCDenseEncoder",
     "FFNetEncoder",
     "HarDNetEncoder",
     "ProjectedEncoder",
