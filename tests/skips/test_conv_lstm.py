@@ -77,11 +77,12 @@ def test_the_forget_gate_starts_open_as_keras_has_it() -> None:
     assert cell.from_input.bias.tolist() == [0.0] * 3 + [1.0] * 3 + [0.0] * 6
 
 
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_a_skip_of_another_width_is_projected(bidirectional: bool) -> None:
-    made = ConvLSTMSkip([Level(4, (1, 1)), ROWS[1]], GATES, bidirectional=bidirectional).merges[0].double()
-    out = made(*maps(4))
-    assert out.shape == (2, 3, 5, 6)
+@pytest.mark.parametrize(("width", "expected"), [(4, 2), (6, 3), (9, 3)])
+def test_the_wider_of_skip_and_decoder_is_projected_to_the_other(width: int, expected: int) -> None:
+    made: Any = ConvLSTMSkip([Level(width, (1, 1)), ROWS[1]], GATES).merges[0].double()
+    out = made(*maps(width))
+    assert made.channels == expected
+    assert out.shape == (2, expected, 5, 6)
     assert out.abs().max() < 1
 
 

@@ -22,11 +22,11 @@ class ConvLSTMSkip(SkipPathway):
     authors' code reads backwards only, the decoder first and the skip last. Two steps are few: they are
     written out, so that an exported graph has no loop.
 
-    A skip of another width than the decoder's is projected to it first.
+    Where skip and decoder differ in width, the wider one is projected to the other's first.
 
     Args:
         bidirectional: Read both ways, as the paper says; else backwards only, as its code does.
-        channels: Width of the merge as a fraction of the decoder's.
+        channels: Width of the merge as a fraction of theirs.
 
     Raises:
         ValueError: If ``channels`` leaves a level without any.
@@ -48,17 +48,19 @@ class ConvLSTMSkip(SkipPathway):
 class _Recurrent(Merge):
     def __init__(self, skip: Level, gate: Gate, *, bidirectional: bool, fraction: float) -> None:
         super().__init__()
-        ndim, self.channels = len(skip.stride), int(gate.channels * fraction)
+        ndim, width = len(skip.stride), min(skip.channels, gate.channels)
+        self.channels = int(width * fraction)
         if self.channels < 1:
-            raise ValueError(f"channels={fraction} leaves none of {gate.channels}; raise it")
-        same = skip.channels == gate.channels
-        self.project = nn.Identity() if same else conv(ndim, skip.channels, gate.channels)
-        self.backward_cell = ConvLSTMCell(ndim, gate.channels, self.channels)
-        self.forward_cell = ConvLSTMCell(ndim, gate.channels, self.channels) if bidirectional else None
+            raise ValueError(f"channels={fraction} leaves none of {width}; raise it")
+        self.project_skip, self.project_gate = (
+            nn.Identity() if c == width else conv(ndim, c, width) for c in (skip.channels, gate.channels)
+        )
+        self.backward_cell = ConvLSTMCell(ndim, width, self.channels)
+        self.forward_cell = ConvLSTMCell(ndim, width, self.channels) if bidirectional else None
         self.join = conv(ndim, 2 * self.channels, self.channels, 3) if bidirectional else None
 
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
-        skip = self.project(skip)
+        skip, gate = self.project_skip(skip), self.project_gate(gate)
         last: Tensor = self.backward_cell([gate, skip])
         if self.forward_cell is None or self.join is None:
             return last
