@@ -11,7 +11,8 @@ from unetzoo.levels import Level
 
 def aspp(ndim: int = 2, **options: Any) -> ASPP:
     torch.manual_seed(0)
-    return ASPP(Level(5, (16,) * ndim), **({"channels": 4, "rates": (1, 2)} | options))
+    small: dict[str, Any] = {"channels": 4, "rates": (1, 2)}
+    return ASPP(Level(5, (16,) * ndim), **(small | options))
 
 
 def spread(module: nn.Module) -> None:

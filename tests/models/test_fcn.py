@@ -24,7 +24,7 @@ SMALL = {
 
 def fcn(name: str, **changes: Any) -> Any:
     torch.manual_seed(0)
-    model = create_model(name, in_channels=3, num_classes=4, overrides=SMALL | changes).eval().double()
+    model: Any = create_model(name, in_channels=3, num_classes=4, overrides=SMALL | changes).eval().double()
     for module in (model.decoder.ups[-1], *model.skip.merges):
         for parameter in module.parameters():
             nn.init.normal_(parameter)

@@ -22,5 +22,6 @@ class FeatureFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, *size) to (B, c_out, *size)."""
-        z: Tensor = self.conv(x)
-        return z + self.attention(z)
+        z = self.conv(x)
+        out: Tensor = z + self.attention(z)
+        return out
