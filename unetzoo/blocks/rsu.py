@@ -64,10 +64,10 @@ class RSU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, *size) to (B, c_out, *size)."""
         x = self.project(x)
-        rows = [self.down[0](x)]
+        rows: list[Tensor] = [self.down[0](x)]
         for pool, down in zip(self.pools, self.down[1:], strict=True):
             rows.append(down(pool(rows[-1])))
-        deeper = rows.pop()
+        deeper: Tensor = rows.pop()
         for pool, up in zip(reversed(self.pools), reversed(self.up), strict=True):
             row = rows.pop()
             if not isinstance(pool, nn.Identity):

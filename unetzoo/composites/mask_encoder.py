@@ -18,7 +18,8 @@ class MaskEncoder(SegmentationNetwork):
 
     Qin et al. 2022, "Highly Accurate Dichotomous Image Segmentation", arXiv:2203.03041, section 4.1. Its
     features say what a mask looks like at every stride; `unetzoo.auxiliary.FeatureSupervision` holds another
-    network's decoder to them. In training and validation it is shown the mask, whatever the image.
+    network's decoder to them. In training and validation it is shown the mask, whatever the image; to predict
+    from images is not its business.
 
     Args:
         in_channels: Bands of the image, which it does not look at.
@@ -26,11 +27,12 @@ class MaskEncoder(SegmentationNetwork):
         encoder: Builds the encoder from ``mask_channels``.
         head: Builds a head from one row and ``num_classes``.
         mask_channels: 1, the object among two classes, or ``num_classes``.
-        deep_supervision: Train every row's head; else the finest row's.
 
     Raises:
         ValueError: If one channel is to tell more than two classes apart.
     """
+
+    deep_supervision = True
 
     def __init__(
         self,
@@ -40,7 +42,6 @@ class MaskEncoder(SegmentationNetwork):
         encoder: Callable[[int], Encoder],
         head: Callable[[Sequence[Level], int], Head],
         mask_channels: int = 1,
-        deep_supervision: bool = True,
     ) -> None:
         super().__init__()
         if mask_channels != num_classes and (mask_channels, num_classes) != (1, 2):
@@ -48,12 +49,10 @@ class MaskEncoder(SegmentationNetwork):
                 f"mask_channels={mask_channels} cannot hold {num_classes} classes; set it to {num_classes}"
             )
         self.in_channels, self.num_classes = mask_channels, num_classes
-        self.deep_supervision = deep_supervision
         self.encoder = encoder(mask_channels)
         self.divisor = self.encoder.levels[-1].stride
         self.channels_last = self.encoder.channels_last
-        rows = self.encoder.levels if deep_supervision else self.encoder.levels[:1]
-        self.heads = nn.ModuleList(head([row], num_classes) for row in rows)
+        self.heads = nn.ModuleList(head([row], num_classes) for row in self.encoder.levels)
         main = self.heads[0]
         assert isinstance(main, Head)
         self.activation, self.outputs = main.activation, main.outputs
@@ -72,7 +71,8 @@ class MaskEncoder(SegmentationNetwork):
                 f"a mask encoder is shown masks of {self.in_channels} channels and not images of "
                 f"{mask.shape[1]} bands; it is of use as the teacher of feature supervision"
             )
-        return self.encoder(self.pad(mask))
+        rows: list[Tensor] = self.encoder(self.pad(mask))
+        return rows
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, mask_channels, *size) to the logits of the finest row, (B, outputs, *size)."""

@@ -1,6 +1,7 @@
 """The decoder of U2-Net and IS-Net."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -60,19 +61,18 @@ class RSUDecoder(Decoder):
         self.factors = [ratio(coarse.stride, fine.stride) for fine, coarse in pairwise(self.levels)]
         self.gates = [Gate(coarse.channels, fine.stride, coarse) for fine, coarse in pairwise(self.levels)]
         self.ups = nn.ModuleList(resize(factor) for factor in self.factors)
-        self.options = {"norm": norm, "activation": activation, "bias": bias}
+        self.block = partial(rsu, norm=norm, activation=activation, bias=bias)
 
     def build(self, merged: Sequence[int]) -> None:
         """Make the blocks."""
         self.blocks = nn.ModuleList(
-            rsu(
+            self.block(
                 kind,
                 len(self.factors[row]),
                 c_in,
                 int(width),
                 inner=int(inner),
                 factors=self.factors[row:],
-                **self.options,
             )
             for row, (c_in, (kind, inner, width)) in enumerate(zip(merged, self.stages, strict=True))
         )

@@ -1,6 +1,7 @@
 """FFNet's up-head."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -52,16 +53,15 @@ class UpHead(Decoder):
         super().__init__()
         if variant not in _VARIANTS:
             raise ValueError(f"up-head variant {variant!r} is unknown; choose {', '.join(_VARIANTS)}")
-        bases, tops = _VARIANTS[variant]
-        bases, tops = tuple(widths or bases), tuple(outputs or tops)
+        bases, tops = widths or _VARIANTS[variant][0], outputs or _VARIANTS[variant][1]
         if not len(bases) == len(tops) == len(encoder):
             raise ValueError(
-                f"this encoder has {len(encoder)} rows but the up-head {len(bases)} widths {list(bases)} and "
-                f"{len(tops)} outputs {list(tops)}; give decoder.widths and decoder.outputs one for each row"
+                f"this encoder has {len(encoder)} rows but the up-head {len(bases)} widths {[*bases]} and "
+                f"{len(tops)} outputs {[*tops]}; give decoder.widths and decoder.outputs one for each row"
             )
-        self.options = {"norm_name": norm, "activation_name": activation}
         ndim = len(encoder[0].stride)
-        self.adapter = nn.Sequential(*conv_unit(ndim, encoder[-1].channels, bases[-1], 1, **self.options))
+        self.unit = partial(conv_unit, ndim, norm_name=norm, activation_name=activation)
+        self.adapter = nn.Sequential(*self.unit(encoder[-1].channels, bases[-1], 1))
         self.bottleneck = bases[-1]
         self.levels = [Level(c, row.stride) for c, row in zip(tops, encoder, strict=True)]
         # what is brought is narrowed in front of the resizing, where that is cheaper
@@ -76,13 +76,12 @@ class UpHead(Decoder):
     def build(self, merged: Sequence[int]) -> None:
         """Make the convolutions."""
         widths = [*merged, self.bottleneck]
-        ndim = len(self.levels[0].stride)
         self.narrow = nn.ModuleList(
-            nn.Sequential(*conv_unit(ndim, width, gate.channels, 1, **self.options))
+            nn.Sequential(*self.unit(width, gate.channels, 1))
             for width, gate in zip(widths[1:], self.gates, strict=True)
         )
         self.smooth = nn.ModuleList(
-            nn.Sequential(*conv_unit(ndim, width, level.channels, **self.options))
+            nn.Sequential(*self.unit(width, level.channels))
             for width, level in zip(widths, self.levels, strict=True)
         )
 

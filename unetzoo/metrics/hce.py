@@ -72,10 +72,10 @@ def _erode(mask: np.ndarray, times: int) -> np.ndarray:
 
 def _regrow(seed: np.ndarray, *, inside: np.ndarray, around: np.ndarray, times: int) -> np.ndarray:
     """The part of an error that is near its eroded core, reached without crossing the object."""
-    grown = seed
     if times:
-        grown = np.asarray(ndimage.binary_dilation(seed, _CROSS, iterations=times, mask=around))
-    return grown & inside
+        seed = np.asarray(ndimage.binary_dilation(seed, _CROSS, iterations=times, mask=around))
+    grown: np.ndarray = seed & inside
+    return grown
 
 
 def _clicks(errors: np.ndarray, beside: np.ndarray, epsilon: float) -> tuple[int, int]:
