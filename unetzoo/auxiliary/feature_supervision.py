@@ -23,8 +23,8 @@ _DISTANCES = {"mse": F.mse_loss, "mae": F.l1_loss, "smooth_l1": F.smooth_l1_loss
 class FeatureSupervision(Auxiliary):
     """Make each decoder row look like that of a trained, frozen encoder of the mask.
 
-    The second stage of IS-Net (Qin et al. 2022, arXiv:2203.03041, eq. 3): the sum over rows of the mean
-    squared difference. The first trains the teacher, a `unetzoo.composites.MaskEncoder`, whose rows must have
+    The second stage of IS-Net (Qin et al. 2022, arXiv:2203.03041, eq. 3): the mean squared difference, and
+    its mean over rows, as deep supervision takes the mean over heads; the paper sums both. The first trains the teacher, a `unetzoo.composites.MaskEncoder`, whose rows must have
     the decoder's widths and strides. The teacher is read from its checkpoint when training begins and is no
     part of this module, so that it is neither saved with the network nor needed to load it.
 
@@ -84,7 +84,7 @@ class FeatureSupervision(Auxiliary):
             share = F.interpolate(labelled, size=row.shape[2:], mode="area")
             values = self.distance(row.float(), truth.float(), reduction="none").mean(1, keepdim=True)
             losses.append((values * share).sum() / share.sum().clamp(min=torch.finfo(share.dtype).tiny))
-        return torch.stack(losses).sum()
+        return torch.stack(losses).mean()
 
 
 def _pad(x: Tensor, size: Sequence[int]) -> Tensor:
