@@ -138,3 +138,66 @@ def test_graphs_that_follow_the_images_size_say_so() -> None:
         for name in ("resnet10t", "tf_efficientnet_lite0")
     }
     assert sizes == {"resnet10t": True, "tf_efficientnet_lite0": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "finest"),
+    [
+        ("densenet121", [64, 256, 512, 1024, 1024], 2),
+        ("densenet161", [96, 384, 768, 2112, 2208], 2),
+        ("dpn68", [10, 144, 320, 704, 832], 2),
+        ("dpn92", [64, 336, 704, 1552, 2688], 2),
+        ("ese_vovnet39b", [64, 256, 512, 768, 1024], 2),
+        ("rdnet_tiny", [256, 440, 744, 1040], 4),
+        ("rdnet_small", [264, 512, 760, 1264], 4),
+        ("dla34", [32, 64, 128, 256, 512], 2),
+        ("hrnet_w18", [64, 128, 256, 512, 1024], 2),
+        ("fastvit_t8", [48, 96, 192, 384], 4),
+        ("shvit_s1", [128, 224, 320], 16),
+        ("mobilenetv2_100", [16, 24, 32, 96, 320], 2),
+    ],
+)
+def test_rows_are_timms_features(name: str, channels: list[int], finest: int) -> None:
+    with torch.device("meta"):
+        encoder = TimmEncoder(3, name=name)
+    assert encoder.levels == [(c, (finest * 2**i,) * 2) for i, c in enumerate(channels)]
+
+
+def test_a_shallow_dla_has_the_first_rows_of_the_whole() -> None:
+    options = {"channels": [4, 4, 8, 8, 16, 16]}
+    whole = TimmEncoder(3, name="dla46_c", options=options)
+    assert TimmEncoder(3, name="dla46_c", depth=2, options=options).levels == whole.levels[:2]
+
+
+def test_a_network_without_a_last_row_of_its_own_is_not_cut() -> None:
+    with pytest.raises(ValueError, match=r"makes all rows in its last stage; leave encoder\.depth null"):
+        TimmEncoder(3, name="hrnet_w18_small", depth=2)
+
+
+def test_every_branch_that_sees_the_image_is_given_the_bands(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"layers": [1, 1, 1, 1], "embed_dims": [8, 8, 16, 16]}
+    torch.manual_seed(0)
+    trained: nn.Module = timm.create_model("fastvit_t8", **options)
+    path = tmp_path / "fastvit.pth"
+    torch.save(trained.state_dict(), path)
+    rgb = TimmEncoder(3, name="fastvit_t8", weights=path, options=options).eval()
+    more = TimmEncoder(
+        5,
+        name="fastvit_t8",
+        weights=path,
+        options=options,
+        stem="keep_rgb",
+        bands=["red", "green", "blue", "nir", "swir"],
+    ).eval()
+    x = torch.randn(1, 5, 64, 64)
+    with torch.inference_mode():
+        assert all(torch.equal(a, b) for a, b in zip(more(x), rgb(x[:, :3]), strict=True))
+
+
+def test_a_backbone_that_needs_a_multiple_of_32_answers_any_size() -> None:
+    options = {"channels": [4, 4, 8, 8, 16, 16]}
+    with pytest.raises(RuntimeError, match=r"[Ss]ize"):
+        TimmEncoder(3, name="dla46_c", options=options)(torch.zeros(1, 3, 97, 130))
+    overrides = {"encoder.options": options, "decoder.channels": [4, 4, 4, 8, 8]}
+    model = create_model(encoder="dla46_c", overrides=overrides).eval()
+    assert model(torch.zeros(1, 3, 97, 130)).shape == (1, 2, 97, 130)

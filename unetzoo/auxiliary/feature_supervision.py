@@ -24,9 +24,10 @@ class FeatureSupervision(Auxiliary):
     """Make each decoder row look like that of a trained, frozen encoder of the mask.
 
     The second stage of IS-Net (Qin et al. 2022, arXiv:2203.03041, eq. 3): the mean squared difference, and
-    its mean over rows, as deep supervision takes the mean over heads; the paper sums both. The first trains the teacher, a `unetzoo.composites.MaskEncoder`, whose rows must have
-    the decoder's widths and strides. The teacher is read from its checkpoint when training begins and is no
-    part of this module, so that it is neither saved with the network nor needed to load it.
+    its mean over rows, as deep supervision takes the mean over heads; the paper sums both. The first stage
+    trains the teacher, a `unetzoo.composites.MaskEncoder`, whose rows must have the decoder's widths and
+    strides. The teacher is read from its checkpoint when training begins and is no part of this module, so
+    that it is neither saved with the network nor needed to load it.
 
     Args:
         teacher: Checkpoint of the teacher.

@@ -55,9 +55,10 @@ class TimmEncoder(Encoder):
             name, pretrained, weights, depth, 3 if has_weights else in_channels, dict(options or {})
         )
         if has_weights and (in_channels != 3 or stem == "keep_rgb"):
-            first = next(m for m in self.body.modules() if isinstance(m, nn.Conv2d))
-            first.weight = nn.Parameter(adapt_kernel(first.weight.detach(), in_channels, stem, bands))
-            first.in_channels = in_channels
+            # several branches may see the image (FastViT); no layer behind them has three channels
+            for first in [m for m in self.body.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 3]:
+                first.weight = nn.Parameter(adapt_kernel(first.weight.detach(), in_channels, stem, bands))
+                first.in_channels = in_channels
         info = self.body.feature_info
         # a backbone dilated to an output stride repeats it; the deepest feature of a stride is its row
         by_stride = {stride: i for i, stride in enumerate(info.reduction())}
@@ -106,10 +107,10 @@ def _create(
         hint = f"; did you mean {' or '.join(near)}?" if near else "; see unetzoo list encoders '*'"
         raise ValueError(f"timm has no model {name!r}{hint}")
     options |= {"features_only": True, "in_chans": in_channels}
-    if depth is not None:
-        options["out_indices"] = tuple(range(depth))
     # without weights first, so that what goes wrong later is the weights' fault
     try:
+        if depth is not None:
+            options["out_indices"] = _first_rows(name, options, depth)
         body = _any_size(name, options)
     except (RuntimeError, AttributeError, AssertionError, IndexError) as error:
         raise ValueError(
@@ -133,6 +134,18 @@ def _create(
                 "set encoder.weights to a local file or encoder.pretrained=false to train from scratch"
             ) from error
     return body
+
+
+def _first_rows(name: str, options: dict[str, Any], depth: int) -> tuple[int, ...]:
+    """Numbers of the features that timm gives by default, which need not begin with 0, up to ``depth``."""
+    with torch.device("meta"):
+        body = _any_size(name, options)
+    if type(body).__name__ == "HighResolutionNetFeatures":
+        raise ValueError(f"timm model {name!r} makes all rows in its last stage; leave encoder.depth null")
+    rows: tuple[int, ...] = tuple(body.feature_info.out_indices)
+    if depth > len(rows):
+        raise IndexError(f"it has {len(rows)} rows, not {depth}")
+    return rows[:depth]
 
 
 def _any_size(name: str, options: dict[str, Any]) -> Any:
