@@ -20,6 +20,7 @@ from unetzoo.skips.equalise import FeatureEqualiser
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
+from unetzoo.skips.laurel import LaurelSkip
 from unetzoo.skips.multi_level_se import MultiLevelSE
 from unetzoo.skips.neck import Neck
 from unetzoo.skips.nested import NestedSkip
@@ -60,6 +61,7 @@ __all__ = [
     "FeatureEqualiser",
     "FreeU",
     "FullScaleSkip",
+    "LaurelSkip",
     "Merge",
     "MultiLevelSE",
     "Neck",
