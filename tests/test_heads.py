@@ -52,7 +52,7 @@ def test_with_deep_supervision_a_fused_head_gives_its_rows_logits_too() -> None:
 
 
 def test_binary_is_for_two_classes() -> None:
-    with pytest.raises(ValueError, match="binary head is for 2 classes, got 3"):
+    with pytest.raises(ValueError, match="binary head is for 2 classes, got 3; choose head=fused"):
         BinaryFusedHead([Level(4, (1, 1))], 3)
     with pytest.raises(ValueError, match="binary head is for 2 classes, got 3"):
         BinaryHead([Level(4, (1, 1))], 3)

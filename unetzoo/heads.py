@@ -160,7 +160,7 @@ class BinaryFusedHead(FusedHead):
         activation: Literal["sigmoid"] = "sigmoid",
         kernel_size: int = 1,
     ) -> None:
-        _refuse_more_than_two(num_classes)
+        _refuse_more_than_two(num_classes, "head=fused")
         super().__init__(levels, 1, activation=activation, kernel_size=kernel_size)
 
 
@@ -317,8 +317,6 @@ class ConcatHead(nn.Module):
         return out
 
 
-def _refuse_more_than_two(num_classes: int) -> None:
+def _refuse_more_than_two(num_classes: int, instead: str = "head=multiclass or multilabel") -> None:
     if num_classes != 2:
-        raise ValueError(
-            f"the binary head is for 2 classes, got {num_classes}; choose head=multiclass or multilabel"
-        )
+        raise ValueError(f"the binary head is for 2 classes, got {num_classes}; choose {instead}")
