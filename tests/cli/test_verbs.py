@@ -30,6 +30,14 @@ def test_explain_tells_the_truth(work: Path, capsys: pytest.CaptureFixture[str])
     assert "4 heads" in shown
 
 
+def test_a_group_that_stands_in_one_place_only_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["model/encoder=conv2d", "+model/context@model.decoder.context=aspp"]
+    assert main(["explain", *arguments, "model.decoder.context.channels=8", "size=32"]) == 0
+    small = {"decoder.context": {"_target_": "unetzoo.blocks.ASPP", "_partial_": True, "channels": 8}}
+    model = create_model("unet", encoder="conv2d", num_classes=2, overrides=small)
+    assert f"{sum(p.numel() for p in model.parameters()):,}" in capsys.readouterr().out
+
+
 def test_explain_counts_the_macs_of_a_convolution(
     work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ GROUPS = {  # what is asked for: the folder under configs/, which is also the na
     "encoders": "model/encoder",
     "skips": "model/skip",
     "decoders": "model/decoder",
+    "contexts": "model/context",
     "heads": "model/head",
     "auxiliaries": "model/auxiliary",
     "data": "data",

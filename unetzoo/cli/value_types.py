@@ -25,7 +25,8 @@ def check_value_types(config: str) -> None:
     running = HydraConfig.get()
     choices = running.runtime.choices
     overrides = OverridesParser.create().parse_overrides(list(running.overrides.task))
-    groups = [o for o in overrides if o.key_or_group in choices]
+    # a group that stands in one place only is listed with it, model/context@model.decoder.context
+    groups = [o for o in overrides if {o.key_or_group, f"{o.key_or_group}@{o.package}"} & choices.keys()]
     values = [o for o in overrides if o not in groups]
     for override in values:
         if "/" in override.key_or_group:  # Hydra takes it for a key that happens to have a slash
