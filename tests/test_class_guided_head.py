@@ -81,7 +81,8 @@ def test_the_soft_gate_is_the_probability_of_foreground() -> None:
 def test_the_hard_gate_is_trained_by_its_own_objective_alone() -> None:
     model, x = guided().train(), torch.randn(2, 3, 12, 16)
     logits, losses = model.forward_train(x, torch.ones(2, 12, 16, dtype=torch.int64))
-    classifier: Any = model.heads[0].presence.conv  # type: ignore[union-attr]
+    main: Any = model.heads[0]
+    classifier = main.presence.conv
     torch.stack([out.sum() for out in logits]).sum().backward(retain_graph=True)  # type: ignore[no-untyped-call]
     assert classifier.weight.grad is None
     assert list(losses) == ["presence"]

@@ -58,5 +58,5 @@ def test_any_network_can_learn_it(ndim: int) -> None:
     x = torch.randn(2, 3, *[9] * ndim)
     logits, losses = model.forward_train(x, torch.ones(2, *[9] * ndim, dtype=torch.int64))
     assert losses["presence"].item() > 0
-    (logits[0].sum() + losses["presence"]).backward()
+    (logits[0].sum() + losses["presence"]).backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None for p in model.parameters())

@@ -66,6 +66,41 @@ def test_unet_equals_smp_unet(count: Callable[[nn.Module], int]) -> None:
         torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
 
 
+def test_unet_plus_plus_equals_smp_unet_plus_plus(count: Callable[[nn.Module], int]) -> None:
+    theirs = smp.UnetPlusPlus(ENCODER, encoder_weights=None, classes=1).eval()
+    ours: Any = create_model(
+        "unet_plus_plus", encoder=ENCODER, classes=1, overrides={"deep_supervision": False}
+    ).eval()
+    assert count(ours) == count(theirs) == 26_078_609
+    spread(theirs)
+    rows = ours.skip.depth
+    widths = [level.channels for level in ours.encoder.levels]
+    source = theirs.state_dict()
+    weights = {}
+    for part in ("encoder", "head"):
+        found = [tensor for key, tensor in source.items() if part in key.split(".")[0]]
+        keys = [key for key in ours.state_dict() if key.startswith(part)]
+        weights |= dict(zip(keys, found, strict=True))
+    # theirs counts nodes of a row from the decoder back; the row above the finest meets no skip
+    names = {f"x_0_{rows}": ("decoder.blocks.0", 0, 0)}
+    for row in range(rows):
+        line = rows - 1 - row
+        names[f"x_0_{line}"] = (f"decoder.blocks.{row + 1}", row, line + 1)
+        names |= {f"x_{line + 1 - j}_{line}": (f"skip.blocks.{row}_{j}", row, j) for j in range(1, line + 1)}
+    for theirs_name, (name, row, nodes) in names.items():
+        found = [v for key, v in source.items() if key.startswith(f"decoder.blocks.{theirs_name}.")]
+        keys = [key for key in ours.state_dict() if key.startswith(f"{name}.")]
+        weights |= dict(zip(keys, found, strict=True))
+        # theirs concatenates [up, X[row][nodes - 1], ..., X[row][0]]
+        first = weights[keys[0]]
+        up, *left = first.split([first.shape[1] - nodes * widths[row], *[widths[row]] * nodes], 1)
+        weights[keys[0]] = torch.cat([*reversed(left), up], 1)
+    ours.load_state_dict(weights, strict=True)
+    x = torch.randn(2, 3, 96, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
+
+
 def test_linknet_equals_smp_linknet(count: Callable[[nn.Module], int]) -> None:
     theirs = smp.Linknet(ENCODER, encoder_weights=None, classes=1).eval()
     ours: Any = create_model("linknet", encoder=ENCODER, classes=1).eval()

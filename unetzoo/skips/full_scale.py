@@ -53,9 +53,8 @@ class FullScaleSkip(SkipPathway):
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """(B, C_i, *size_i) per row to (B, channels * (i + 1), *size_i); the bottleneck unchanged."""
-        rows = [
-            torch.cat([branch(f) for branch, f in zip(branches, features, strict=False)], 1)
-            for branches in self.branches
-            if isinstance(branches, nn.ModuleList)
-        ]
+        rows = []
+        for branches in self.branches:
+            assert isinstance(branches, nn.ModuleList)
+            rows.append(torch.cat([branch(f) for branch, f in zip(branches, features, strict=False)], 1))
         return [*rows, features[-1]]
