@@ -113,19 +113,25 @@ def _runs(kept: np.ndarray) -> list[np.ndarray]:
 
 def _skeleton(mask: np.ndarray) -> np.ndarray:
     """Thin a mask to lines of one pixel (Zhang & Suen 1984, the two conditions of section 2)."""
-    thin = np.pad(mask, 1)
-    while True:
-        before = thin.sum()
+    padded = np.pad(mask, 1)
+    thin, width = padded.ravel(), padded.shape[1]
+    # the eight neighbours, clockwise from the north
+    ring = np.array([-width, 1 - width, 1, width + 1, width, width - 1, -1, -width - 1])
+    # only pixels beside the background can go, so only those are looked at
+    border = np.flatnonzero(padded & ~ndimage.binary_erosion(padded, _CROSS))
+    changed = True
+    while changed:
+        changed = False
         for first in (True, False):
-            # the eight neighbours, clockwise from the north
-            n, ne, e, se, s, sw, w, nw = (
-                np.roll(thin, shift, (0, 1))
-                for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
-            )
-            ring = [n, ne, e, se, s, sw, w, nw]
-            neighbours = np.sum(ring, 0)
-            crossings = np.sum([~a & b for a, b in zip(ring, [*ring[1:], n], strict=True)], 0)
+            around = thin[border[:, None] + ring]
+            n, _, e, _, s, _, w, _ = around.T
+            neighbours = around.sum(1)
+            crossings = (~around & np.roll(around, -1, 1)).sum(1)
             one, other = ((n & e & s), (e & s & w)) if first else ((n & e & w), (n & s & w))
-            thin = thin & ~((neighbours >= 2) & (neighbours <= 6) & (crossings == 1) & ~one & ~other)
-        if thin.sum() == before:
-            return thin[1:-1, 1:-1]
+            goes = (neighbours >= 2) & (neighbours <= 6) & (crossings == 1) & ~one & ~other
+            if goes.any():
+                thin[border[goes]] = False
+                beside = (border[goes][:, None] + ring).ravel()
+                border = np.unique(np.concatenate([border[~goes], beside[thin[beside]]]))
+                changed = True
+    return padded[1:-1, 1:-1]
