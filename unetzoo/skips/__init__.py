@@ -36,6 +36,7 @@ from unetzoo.skips.scp import SpatialContext
 from unetzoo.skips.sdi import SDI
 from unetzoo.skips.shift import ShiftConnection
 from unetzoo.skips.sk import SKFusion
+from unetzoo.skips.skip_attention import SkipAttention
 from unetzoo.skips.tps import DeformedSkip
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "SKFusion",
     "ScaleSkip",
     "ShiftConnection",
+    "SkipAttention",
     "SkipPathway",
     "SpatialContext",
 ]
