@@ -104,7 +104,7 @@ def test_the_quadratic_loss_is_the_formula_and_ignores() -> None:
     logits = torch.randn(2, 3, 4, 5, requires_grad=True)
     target = torch.randint(0, 2, (2, 3, 4, 5))
     target[0, 1, :2] = IGNORE
-    loss = NestedMSE()
+    loss = NestedMSE(activation="sigmoid")
     value = loss(logits, target)
     valid = (target != IGNORE).all(1)
     difference = logits.sigmoid().sum(1) - (target == 1).sum(1)
@@ -120,8 +120,16 @@ def test_the_quadratic_loss_is_the_formula_and_ignores() -> None:
     torch.testing.assert_close(loss(logits[:, :1], binary), expected)
 
 
+def test_under_softmax_the_quadratic_loss_is_that_of_the_expected_class() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 4, 4, 5), torch.randint(0, 4, (2, 4, 5))
+    target[0, :2] = IGNORE
+    expected = (logits.softmax(1) * torch.arange(4.0).view(4, 1, 1)).sum(1) - target
+    torch.testing.assert_close(
+        NestedMSE(activation="softmax")(logits, target), expected[target != IGNORE].square().mean()
+    )
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match=r"k=0 and h=0\.5"):
         head(k=0)
-    with pytest.raises(ValueError, match="model/head=nested"):
-        NestedMSE(activation="softmax")

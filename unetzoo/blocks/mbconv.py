@@ -16,13 +16,14 @@ def mbconv(
     *,
     expansion: int = 4,
     norm_name: Norm = "group",
-    activation_name: Activation = "leaky_relu",
+    activation_name: Activation = "silu",
     zero_init: bool = False,
 ) -> nn.Sequential:
     """Widen by a 1x1 convolution, 3x3 within each channel, narrow by a 1x1 convolution without activation.
 
     Sandler et al. 2018, "MobileNetV2", arXiv:1801.04381, section 3.3, without the residual, which belongs to
-    the block around it.
+    the block around it; SiLU as in EfficientNet (Tan & Le 2019, arXiv:1905.11946). It is smooth: where a
+    reversible block recovers its input to float32's precision, a ReLU may bend the other way.
 
     Args:
         expansion: Inner channels per input channel.
