@@ -34,7 +34,7 @@ def test_a_group_that_stands_in_one_place_only_can_be_chosen(capsys: pytest.Capt
     arguments = ["model/encoder=conv2d", "+model/context@model.decoder.context=aspp"]
     assert main(["explain", *arguments, "model.decoder.context.channels=8", "size=32"]) == 0
     small = {"decoder.context": {"_target_": "unetzoo.blocks.ASPP", "_partial_": True, "channels": 8}}
-    model = create_model("unet", encoder="conv2d", num_classes=2, overrides=small)
+    model = create_model("unet", encoder="conv2d", in_channels=1, num_classes=2, overrides=small)
     assert f"{sum(p.numel() for p in model.parameters()):,}" in capsys.readouterr().out
 
 

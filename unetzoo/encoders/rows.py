@@ -15,6 +15,8 @@ __all__ = ["RowsEncoder"]
 class RowsEncoder(Encoder):
     """Keep some rows of an encoder, for decoders that skip few (DeepLabv3+, FCN) or start coarse.
 
+    For encoders whose rows lie one behind the other: layers that serve only a row left out stay untrained.
+
     Args:
         encoder: Builds the encoder whose rows are chosen.
         rows: Their numbers, finest first, 0 the finest of all, -1 the bottleneck, which must be among them;
