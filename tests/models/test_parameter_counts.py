@@ -16,6 +16,7 @@ from unetzoo import create_model
         ("attention_unet_paper", 1, 4, 6_214_151),
         ("attention_unet_paper", 1, 2, 6_213_613),
         ("unet_plus_plus_paper", 1, 2, 9_041_700),
+        ("h_dense_unet", 1, 3, 65_866_582),  # 0.25 M of it for long skips that the hybrid code has lost in 3D
         ("fc_densenet_56", 3, 11, 1_376_795),
         ("fc_densenet_67", 3, 11, 3_463_243),
         ("fc_densenet_103", 3, 11, 9_322_091),

@@ -1,7 +1,8 @@
 """Networks made of several: cascades, hybrids of 2D and 3D, auto-encoders of segmentations."""
 
 from unetzoo.composites.cascade import Cascade
+from unetzoo.composites.hybrid import HybridNet
 from unetzoo.composites.mask_encoder import MaskEncoder
 from unetzoo.composites.w_net import WNet
 
-__all__ = ["Cascade", "MaskEncoder", "WNet"]
+__all__ = ["Cascade", "HybridNet", "MaskEncoder", "WNet"]

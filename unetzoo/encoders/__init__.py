@@ -2,6 +2,7 @@
 
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
+from unetzoo.encoders.dense import DenseEncoder
 from unetzoo.encoders.dual_path import DualPathEncoder
 from unetzoo.encoders.fc_dense import FCDenseEncoder
 from unetzoo.encoders.ffnet import FFNetEncoder
@@ -21,6 +22,7 @@ from unetzoo.encoders.with_invalid import WithInvalid
 
 __all__ = [
     "ConvEncoder",
+    "DenseEncoder",
     "DualPathEncoder",
     "Encoder",
     "FCDenseEncoder",
