@@ -76,7 +76,7 @@ def test_unet_plus_plus_equals_smp_unet_plus_plus(count: Callable[[nn.Module], i
     rows = ours.skip.depth
     widths = [level.channels for level in ours.encoder.levels]
     source = theirs.state_dict()
-    weights = {}
+    weights: dict[str, Tensor] = {}
     for part in ("encoder", "head"):
         found = [tensor for key, tensor in source.items() if part in key.split(".")[0]]
         keys = [key for key in ours.state_dict() if key.startswith(part)]
@@ -93,7 +93,7 @@ def test_unet_plus_plus_equals_smp_unet_plus_plus(count: Callable[[nn.Module], i
         weights |= dict(zip(keys, found, strict=True))
         # theirs concatenates [up, X[row][nodes - 1], ..., X[row][0]]
         first = weights[keys[0]]
-        up, *left = first.split([first.shape[1] - nodes * widths[row], *[widths[row]] * nodes], 1)
+        up, *left = torch.split(first, [first.shape[1] - nodes * widths[row], *[widths[row]] * nodes], 1)
         weights[keys[0]] = torch.cat([*reversed(left), up], 1)
     ours.load_state_dict(weights, strict=True)
     x = torch.randn(2, 3, 96, 64)
