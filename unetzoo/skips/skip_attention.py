@@ -114,7 +114,7 @@ class _Read(Merge):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, N, heads * C) to (B, heads, N, C)."""
-        return x.unflatten(-1, (-1, self.head_channels)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], -1, self.head_channels).transpose(1, 2)
 
 
 def _tokens(x: Tensor) -> Tensor:
