@@ -89,7 +89,11 @@ def _write(model: SegmentationNetwork, path: Path, contract: Contract, opset: in
     import onnx
 
     # the sizes of the example are neither 1 nor multiples, or the recorder takes coincidences for rules
-    example = torch.zeros(2, model.in_channels, *contract.data.tile, device=next(model.parameters()).device)
+    size = contract.data.tile
+    if contract.dynamic_size:
+        # a bottleneck of one pixel would be recorded as one that always has one
+        size = tuple(2 * t if t <= unit else t for t, unit in zip(size, model.divisor, strict=True))
+    example = torch.zeros(2, model.in_channels, *size, device=next(model.parameters()).device)
     shapes: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
     if contract.dynamic_size:
         shapes |= dict.fromkeys(range(2, example.dim()), torch.export.Dim.DYNAMIC)

@@ -34,6 +34,15 @@ SIZES: dict[int, list[tuple[int, ...]]] = {
 
 every_encoder = pytest.mark.parametrize("name", NAMES)
 every_other = pytest.mark.parametrize("name", [name for name in NAMES if name not in COVERED])
+# recording a network of many layers takes longest, so the largest leave it to `make test-all`
+every_recorded = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.full if TINY.get(name, {}).get("_full") else ())
+        for name in NAMES
+        if name not in COVERED
+    ],
+)
 
 
 def build(name: str) -> UNet:
@@ -131,7 +140,7 @@ def test_state_dict_goes_round_and_lists_every_tensor_once(name: str) -> None:
         assert torch.equal(other(x), model(x))
 
 
-@every_other
+@every_recorded
 def test_onnx_runtime_agrees(name: str, tmp_path: Path, data_of: Callable[..., DataSpec]) -> None:
     model = build(name).eval()
     dynamic = not model.fixed_size_parts
