@@ -7,7 +7,7 @@ usage: unetzoo train [experiment=...] [key=value ...]
   unetzoo train model=unet_plus_plus model/encoder=residual seed=1
   unetzoo train -m model/skip=concat,attention_gate,nested     one run each
   unetzoo train model/skip=sc_tuner init=runs/base/checkpoints/best.ckpt task.freeze=[encoder,decoder,heads]
-                                                               a trained network learns through its skips alone
+                                                     a trained base learns through its skips alone
 
 A run lives in runs/<run_id>/. The same command again resumes it, or says that it is finished.
 """
