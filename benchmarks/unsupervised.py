@@ -1,6 +1,6 @@
 """W-Net against k-means on intensity: segments without labels, on axons in electron microscopy.
 
-    python benchmarks/unsupervised.py --data <folder with the sets> [--seed 0] [--epochs 3]
+    python benchmarks/unsupervised.py --data <folder with the sets> [--seed 0] [--epochs 2]
 
 Both see the training images without their labels and make as many segments as there are classes. Then both
 are given names in the same way: the one-to-one matching of segments with classes that has the largest sum of
@@ -40,8 +40,9 @@ def main() -> None:
     )
     parser.add_argument("--data", required=True, help="folder with axon_sem in it")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=3, help="of 100 steps of 4 patches of 96 x 96 px")
+    parser.add_argument("--epochs", type=int, default=2, help="of 100 steps of 4 patches of 96 x 96 px")
     parser.add_argument("--crop", type=int, help="judge by the middle of the images alone, px")
+    parser.add_argument("overrides", nargs="*", help="of the experiment, as for unetzoo train")
     args = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -59,6 +60,7 @@ def main() -> None:
                 f"trainer.max_epochs={args.epochs}",
                 "trainer.accelerator=cpu",
                 "logger=none",
+                *args.overrides,
             ],
         )
         started = perf_counter()
@@ -85,7 +87,7 @@ def main() -> None:
     )
     print("| method | CRF | mean Dice | accuracy |\n|---|---|---:|---:|")
     for name, method in (("k-means", k_means(training, classes, args.seed)), ("W-Net", w_net)):
-        names = match_segments(sum(pixels(method(x), mask, classes) for x, mask in training))
+        names = match_segments(np.sum([pixels(method(x), mask, classes) for x, mask in training], 0))
         for crf in (False, True):
             dice, accuracy = score(method, test, names, classes, crf=crf)
             print(f"| {name} | {'yes' if crf else 'no'} | {dice:.4f} | {accuracy:.4f} |", flush=True)

@@ -32,11 +32,11 @@ def test_one_step_equals_the_sums_written_out() -> None:
     torch.manual_seed(0)
     p, image = torch.randn(1, 3, 4, 5).softmax(1).double(), torch.rand(1, 2, 4, 5).double()
     given = {"radius": 2.5, "sigma_intensity": 0.4, "sigma_space": 2.0, "appearance": 2.0, "smoothness": 0.5}
-    found = mean_field(p, image, iterations=1, **given)  # type: ignore[arg-type]
+    found = mean_field(p, image, iterations=1, **given)
     for y, x in product(range(4), range(5)):
         energy = p[0, :, y, x].log()
         for weight, sigma in ((2.0, 0.4), (0.5, float("inf"))):
-            total, norm = torch.zeros(3).double(), 0.0
+            total, norm = torch.zeros(3).double(), torch.zeros(()).double()
             for v, u in product(range(4), range(5)):
                 apart = (y - v) ** 2 + (x - u) ** 2
                 if 0 < apart < 2.5**2:

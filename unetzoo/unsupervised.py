@@ -76,7 +76,9 @@ class UnsupervisedTask(SegmentationTask):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The losses on the tiles of one whole case of any size."""
         image, _ = pad_to(batch["image"][0].numpy(), self.data.tile)
-        tiles = np.stack([image[(..., *place)] for place in windows(image.shape[1:], self.data.tile, 0)])
+        tiles = np.stack(
+            [image[(slice(None), *place)] for place in windows(image.shape[1:], self.data.tile, 0)]
+        )
         values = [
             torch.stack([*self.losses(torch.from_numpy(tile)[None].to(self.device)).values()]).sum().item()
             for tile in tiles

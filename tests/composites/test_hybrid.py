@@ -53,7 +53,7 @@ def test_a_slice_is_stacked_between_its_neighbours_and_ends_are_repeated() -> No
 def test_unstacking_gives_every_slice_its_place_again() -> None:
     x = volume()
     flat = stacked(x, 1)
-    assert torch.equal(flat.unflatten(0, (2, 4)).transpose(1, 2), x)
+    assert torch.equal(flat.reshape(2, 4, 1, 8, 16).transpose(1, 2), x)
 
 
 def test_the_2d_network_sees_a_slice_and_its_neighbours_alone() -> None:

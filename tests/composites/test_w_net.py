@@ -28,7 +28,7 @@ def losses(model: Any, x: Tensor) -> dict[str, Tensor]:
 
 
 def halves(model: WNet) -> tuple[list[Tensor], list[Tensor]]:
-    second = [*model.reconstructor.parameters()]
+    second: list[Tensor] = [*model.reconstructor.parameters()]
     return [p for p in model.parameters() if all(p is not q for q in second)], second
 
 

@@ -48,7 +48,7 @@ def test_a_convolution_of_links_is_a_sum_of_convolutions() -> None:
     torch.manual_seed(0)
     links = [torch.randn(1, c, 6, 7, dtype=torch.float64) for c in (3, 5, 2)]
     weight = torch.randn(4, 10, 3, 3, dtype=torch.float64)
-    parts = weight.split([3, 5, 2], 1)
+    parts = torch.split(weight, [3, 5, 2], 1)
     apart = sum(F.conv2d(x, w, padding=1) for x, w in zip(links, parts, strict=True))
     torch.testing.assert_close(F.conv2d(torch.cat(links, 1), weight, padding=1), apart)
 

@@ -1,7 +1,6 @@
 """The streamed value is the N x N one, and what the number means."""
 
 from itertools import product
-from typing import Any
 
 import pytest
 import torch
@@ -68,7 +67,7 @@ def test_a_class_that_is_nowhere_leaves_the_number_finite() -> None:
     p[:, 0] = 1
     p.requires_grad_()
     value = SoftNCut()(p, torch.rand(1, 1, 5, 5))
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     assert value.item() == pytest.approx(2)
     assert p.grad is not None
     assert p.grad.isfinite().all()
@@ -78,8 +77,13 @@ def test_memory_does_not_grow_with_the_radius() -> None:
     p, image = scene((16, 16))
     kept: dict[float, int] = {}
     for radius in (2.0, 9.0):
-        saved: list[Any] = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, saved=saved: saved.append(t), lambda t: t):
+        saved: list[Tensor] = []
+
+        def keep(tensor: Tensor, saved: list[Tensor] = saved) -> Tensor:
+            saved.append(tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             SoftNCut(radius=radius)(p, image)
         kept[radius] = sum(t.numel() for t in saved)
     assert kept[2.0] == kept[9.0]

@@ -62,7 +62,7 @@ def task(model: str = "w_net", **options: Any) -> UnsupervisedTask:
 def test_alternating_steps_take_turns_between_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     one = task(schedule="alternate")
     monkeypatch.setattr(one, "log", lambda *_, **__: None)
-    batch = {"image": torch.rand(2, 1, 16, 16), "case": ["x", "y"]}
+    batch: dict[str, Any] = {"image": torch.rand(2, 1, 16, 16), "case": ["x", "y"]}
     expected = one.losses(batch["image"])
     for step, name in enumerate(["ncut", "reconstruction", "ncut"]):
         monkeypatch.setattr(UnsupervisedTask, "global_step", step)

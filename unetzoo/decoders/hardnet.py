@@ -45,8 +45,9 @@ class HarDNetDecoder(Decoder):
                 "one per row above the bottleneck; add numbers"
             )
         self.plans: list[dict[str, Any]] = [
-            {"growth": k, "layers": n, "multiplier": multiplier} for k, n in zip(growth, layers, strict=False)
-        ][: len(rows)]
+            {"growth": k, "layers": n, "multiplier": multiplier}
+            for k, n in zip(growth[: len(rows)], layers, strict=False)
+        ]
         self.levels = [
             Level(HarDBlock.width(**plan), row.stride) for plan, row in zip(self.plans, rows, strict=True)
         ]

@@ -1,6 +1,7 @@
 """Soft normalised cut: how badly a soft segmentation cuts through similar neighbours; needs no labels."""
 
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,14 +58,9 @@ class SoftNCut(nn.Module):
         for offset in self._offsets(p.shape[2:]):
             distance = sum(o * o for o in offset)
             # both ends of all pairs that lie this offset apart inside the image
-            here = (
-                ...,
-                *(slice(max(0, -o), min(s, s - o)) for o, s in zip(offset, p.shape[2:], strict=True)),
-            )
-            there = (
-                ...,
-                *(slice(max(0, o), min(s, s + o)) for o, s in zip(offset, p.shape[2:], strict=True)),
-            )
+            pairs = [*zip(offset, p.shape[2:], strict=True)]
+            here: tuple[Any, ...] = (..., *(slice(max(0, -o), min(s, s - o)) for o, s in pairs))
+            there: tuple[Any, ...] = (..., *(slice(max(0, o), min(s, s + o)) for o, s in pairs))
             contrast = (image[here] - image[there]).square().sum(1, keepdim=True)
             w = (-contrast / self.sigma_intensity**2 - distance / self.sigma_space**2).exp()
             neighbours[here] += w * p[there]
