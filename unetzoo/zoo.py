@@ -9,6 +9,7 @@ from torch import nn
 
 from unetzoo.configs import ROOT
 from unetzoo.network import SegmentationNetwork
+from unetzoo.part_choice import encoder_place, taken_back
 from unetzoo.unet import UNet
 
 __all__ = [
@@ -96,19 +97,21 @@ def create_model(
     choices = [f"+model={_known(model, list_models(), 'model')}"]
     values: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
     if encoder is not None:
+        place = encoder_place(model)
+        group = "model/encoder" if place == "encoder" else f"model/encoder@model.{place}"
         if encoder in _listing("model/encoder", "*"):
-            choices.append(f"model/encoder={encoder}")
+            choices.append(f"{group}={encoder}")
         else:
-            choices.append("model/encoder=timm")
+            choices.append(f"{group}=timm")
             _known(encoder.split(".")[0], list_encoders(), "encoder")  # after the dot timm names the weights
-            values["encoder.name"] = encoder
+            values[f"{place}.name"] = encoder
     if isinstance(skip, str):
         choices.append(f"model/skip={_known(skip, list_skips(), 'skip')}")
     if decoder is not None:
         choices.append(f"model/decoder={_known(decoder, list_decoders(), 'decoder')}")
     if head is not None:
         choices.append(f"model/head={_known(head, list_heads(), 'head')}")
-    config = _compose(choices)
+    config = _compose([*choices, *taken_back(choices)])
     if pretrained or encoder_weights:
         path, part = "encoder", config["encoder"]
         while "pretrained" not in part and "encoder" in part:  # an encoder around another

@@ -15,6 +15,7 @@ from unetzoo.cli.compose_errors import translate
 from unetzoo.cli.errors import sentence
 from unetzoo.cli.suggest import did_you_mean
 from unetzoo.cli.value_types import check_value_types
+from unetzoo.part_choice import taken_back
 
 CONFIGS = "pkg://unetzoo.configs"
 
@@ -40,6 +41,7 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
     parsed = parser.parse_intermixed_args(args)  # Hydra's own wants its switches last
     if parsed.help and about:
         print(about.strip() + "\n")
+    parsed.overrides += taken_back(parsed.overrides)
     codes: list[int] = []
     failures: list[Exception] = []
     owner = os.getpid()

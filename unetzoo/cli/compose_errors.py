@@ -87,6 +87,8 @@ def _composition(error: HydraException, config: str, overrides: list[str]) -> st
         cause = f": {_first_line(error.__cause__)}" if error.__cause__ else ""
         return _first_line(error) + cause
     key = found[1]
+    if key.startswith("model/") and "@model." in key:
+        return f"this model's own encoder wraps another one; choose that one, {key}=..."
     if "@" in key:
         return f"{key} is not in the defaults list of the {config} config; +{key}=... adds it"
     keys = list(_keys(_composed(config, [o for o in overrides if key not in o])))
