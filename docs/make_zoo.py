@@ -70,7 +70,7 @@ def _section(name: str, told: Header, facts: Facts, figures: str, picture: str) 
         ("For", ", ".join(f"{n}D" for n in facts.ndims)),
         ("Limits", told.limits),
         ("Size", figures),
-        ("Before training", f"equals `{facts.identity}`" if facts.identity else ""),
+        ("Before training", f"equals {facts.identity}" if facts.identity else ""),
         ("Exported file", "any image size" if facts.dynamic else "the tile's size only"),
         ("Run", f"`{told.command}`"),
     ]

@@ -1,5 +1,6 @@
 """What the zoo holds, with facts that are measured on the built network rather than told."""
 
+import inspect
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -40,7 +41,7 @@ class Facts(NamedTuple):
         parameters: Of the pathway, or of the whole model.
         macs: Multiply-adds of convolutions and matrix products for one image: of the whole model, or what the
             pathway adds to the plain skip.
-        identity: The plain skip it equals before training.
+        identity: The plain skip it equals before training, and the switch that makes it so, if there is one.
         dynamic: Whether an exported file takes any image size.
         flow: For each row but the bottleneck, the encoder rows that its skip depends on; empty for a model.
         acts: For each such row, whether the skip is anything but the encoder's row itself.
@@ -85,7 +86,7 @@ def skip_facts(name: str) -> Facts:
         ndims=model.skip.ndims,
         parameters=_count(model.skip),
         macs=_macs(model) - _macs(plain),
-        identity=model.skip.identity,
+        identity=_identity(model.skip),
         dynamic=not model.fixed_size_parts,
         flow=flow,
         acts=acts,
@@ -131,6 +132,12 @@ def _with_skip(skip: str) -> Any:
         return _create(encoder="conv2d", skip=skip)
     except ValueError:
         return _create(encoder="conv3d", skip=skip)
+
+
+def _identity(pathway: Any) -> str | None:
+    switched = "identity_init" in inspect.signature(type(pathway).__init__).parameters
+    suffix = " with identity_init=true" if switched else ""
+    return f"{pathway.identity}{suffix}" if pathway.identity else None
 
 
 def _count(module: Any) -> int:

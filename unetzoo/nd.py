@@ -131,7 +131,8 @@ def max_pool(factor: tuple[int, ...], *, ceil: bool = False) -> nn.Module:
 
 def mean_pool(factor: tuple[int, ...]) -> nn.Module:
     """Average pooling whose window is its stride."""
-    return nn.AvgPool2d(factor) if len(factor) == 2 else nn.AvgPool3d(factor)
+    kind: type[nn.Module] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}[len(factor)]
+    return kind(factor)
 
 
 class Resize(nn.Module):

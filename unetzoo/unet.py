@@ -73,8 +73,8 @@ class UNet(SegmentationNetwork):
         self.skip = skip(self.encoder.levels, self.decoder.gates)
         if self.skip.merges_itself and not self.decoder.merges:
             raise ValueError(
-                f"{type(self.skip).__name__} merges with the decoder and {type(self.decoder).__name__} brings "
-                "nothing to merge with; choose another skip pathway or another decoder"
+                f"{type(self.skip).__name__} merges with the decoder, and {type(self.decoder).__name__} "
+                "brings nothing to merge with; choose another skip pathway or another decoder"
             )
         if self.skip.needs_side_heads and not deep_supervision:
             raise ValueError(

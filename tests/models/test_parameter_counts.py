@@ -35,7 +35,12 @@ from unetzoo import create_model
         ("ffnet", 3, 19, 53_987_155),  # the others of its family: test_ffnet.py
         ("unet_3plus", 3, 2, 26_971_777),
         ("wide_unet", 1, 2, 9_282_246),
-        ("dla_up", 3, 19, 17_540_131),  # what the published 18,095,163 count besides: tests/skips/test_dla_up.py
+        (
+            "dla_up",
+            3,
+            19,
+            17_540_131,
+        ),  # what the published 18,095,163 count besides: tests/skips/test_dla_up.py
         ("wide_unet", 3, 2, 9_282_876),
         ("g_unet_t", 3, 3, 844_899),
         ("g_unet_s", 3, 3, 1_477_059),
