@@ -33,7 +33,7 @@ demo: $(VENV)/.installed $(VENV)/.runtime
 	@echo "predicted mask  $$(ls $(DEMO)/predicted/*)"
 
 test test-all: $(VENV)/.tests $(VENV)/.runtime lint
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile $(if $(filter test-all,$@),,-m "not full")
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup $(if $(filter test-all,$@),,-m "not full")
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check

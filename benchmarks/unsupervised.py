@@ -1,11 +1,12 @@
 """W-Net against k-means on intensity: segments without labels, on axons in electron microscopy.
 
-    python benchmarks/unsupervised.py --data <folder with the sets> [--seed 0] [--epochs 2]
+    python -m benchmarks.unsupervised --data <folder with the sets> --seeds 0 1 2
 
 Both see the training images without their labels and make as many segments as there are classes. Then both
 are given names in the same way: the one-to-one matching of segments with classes that has the largest sum of
-Dice on the training labels (`match_segments`). Test labels are used for the scores alone, which are means
-over the test cases of the mean Dice over all classes, background included, and of the accuracy. Both are also
+Dice on the training labels (`match_segments`). Settings are compared on the validation animals
+(``--split val``), whose labels decide nothing else; test labels are used for the scores alone. Scores are
+means over cases of the mean Dice over all classes, background included, and of the accuracy. Both are also
 scored after the same conditional random field (`mean_field`); k-means, which gives no probabilities, enters
 it with 0.9 for its label.
 """
@@ -39,13 +40,36 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, help="folder with axon_sem in it")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--split", choices=["val", "test"], default="test")
     parser.add_argument("--epochs", type=int, default=2, help="of 100 steps of 4 patches of 96 x 96 px")
     parser.add_argument("--crop", type=int, help="judge by the middle of the images alone, px")
     parser.add_argument("overrides", nargs="*", help="of the experiment, as for unetzoo train")
     args = parser.parse_args()
     torch.set_num_threads(1)
 
+    scores: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    started = perf_counter()
+    for seed in args.seeds:
+        for key, found in compared(args, seed).items():
+            scores.setdefault(key, []).append(found)
+    where = (
+        f"the middle {args.crop} px of each {args.split} image" if args.crop else f"whole {args.split} images"
+    )
+    minutes = (perf_counter() - started) / 60 / len(args.seeds)
+    steps = (
+        f"{100 * args.epochs} steps of 4 patches, {minutes:.1f} min a seed on one thread, matching included"
+    )
+    print(f"\nseeds {args.seeds}, {steps}; {where}; {' '.join(args.overrides) or 'the recipe as it is'}\n")
+    print("| method | CRF | mean Dice | accuracy | mean Dice per seed |\n|---|---|---:|---:|---|")
+    for (name, crf), pairs in scores.items():
+        dice, accuracy = np.mean(pairs, 0)
+        each = ", ".join(f"{pair[0]:.4f}" for pair in pairs)
+        print(f"| {name} | {'yes' if crf else 'no'} | {dice:.4f} | {accuracy:.4f} | {each} |")
+
+
+def compared(args: argparse.Namespace, seed: int) -> dict[tuple[str, bool], tuple[float, float]]:
+    """Train, match and score with one seed: mean Dice and accuracy by method, without and with the CRF."""
     with (
         initialize_config_module("unetzoo.configs", version_base="1.3"),
         tempfile.TemporaryDirectory() as run,
@@ -55,7 +79,7 @@ def main() -> None:
             [
                 "experiment=axon_sem_w_net",
                 f"paths.data={args.data}",
-                f"seed={args.seed}",
+                f"seed={seed}",
                 f"run_dir={run}",
                 f"trainer.max_epochs={args.epochs}",
                 "trainer.accelerator=cpu",
@@ -63,14 +87,11 @@ def main() -> None:
                 *args.overrides,
             ],
         )
-        started = perf_counter()
-        path = train(cfg)
-        minutes = (perf_counter() - started) / 60
-        model = load(path / "checkpoints" / "best.ckpt").eval()
+        model = load(train(cfg) / "checkpoints" / "best.ckpt").eval()
     data = instantiate(cfg.data)
-    middle = [(data.read(c), c.split) for split in ("train", "test") for c in data.cases(split)]
-    training = [cropped(sample, args.crop) for sample, split in middle if split == "train"]
-    test = [cropped(sample, args.crop) for sample, split in middle if split == "test"]
+    training, judged = (
+        [cropped(data.read(case), args.crop) for case in data.cases(split)] for split in ("train", args.split)
+    )
     classes = len(data.spec.classes)
 
     def w_net(x: np.ndarray) -> np.ndarray:
@@ -80,17 +101,12 @@ def main() -> None:
             )
         return torch.from_numpy(logits).softmax(0).numpy()
 
-    where = f"the middle {args.crop} px of each" if args.crop else "whole"
-    print(
-        f"\nseed {args.seed}, {100 * args.epochs} steps of 4 patches, {minutes:.1f} min of one thread; "
-        f"{len(training)} training and {len(test)} test images, {where}\n"
-    )
-    print("| method | CRF | mean Dice | accuracy |\n|---|---|---:|---:|")
-    for name, method in (("k-means", k_means(training, classes, args.seed)), ("W-Net", w_net)):
+    scores = {}
+    for name, method in (("k-means", k_means(training, classes, seed)), ("W-Net", w_net)):
         names = match_segments(np.sum([pixels(method(x), mask, classes) for x, mask in training], 0))
         for crf in (False, True):
-            dice, accuracy = score(method, test, names, classes, crf=crf)
-            print(f"| {name} | {'yes' if crf else 'no'} | {dice:.4f} | {accuracy:.4f} |", flush=True)
+            scores[name, crf] = score(method, judged, names, classes, crf=crf)
+    return scores
 
 
 def cropped(sample: Sample, size: int | None) -> tuple[np.ndarray, np.ndarray]:

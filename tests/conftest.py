@@ -12,6 +12,20 @@ from unetzoo.inference.contract import ClassSpec, DataSpec, Normalisation
 from unetzoo.unet import UNet
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, and of the contracts, which are most of the work, a part's tests.
+
+    For pytest-xdist's ``--dist loadgroup``: what several tests share is then made once.
+    """
+    for item in items:
+        group = item.path.as_posix()
+        if item.path.name == "test_contract.py" and isinstance(item, pytest.Function):
+            part = getattr(item, "callspec", None)
+            group += str(sorted((k, str(v)) for k, v in part.params.items() if k != "which")) if part else ""
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def data_of() -> Callable[..., DataSpec]:
     """What a model could have been trained on."""
