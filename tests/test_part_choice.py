@@ -54,6 +54,11 @@ def test_the_command_line_does_the_same(capsys: pytest.CaptureFixture[str]) -> N
     assert "bias" not in shown.split("encoder:")[1].split("skip:")[0]
 
 
+def test_explain_builds_it_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "model=unet_paper", "model/encoder=resnet18", "data=folder"]) == 0
+    assert "unet_paper: encoder resnet18" in capsys.readouterr().out
+
+
 def test_a_wrapped_encoder_is_named_where_another_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "model=deeplab_v3_plus", "model/encoder=resnet18", "--cfg", "job"]) == 2
     assert "choose that one, model/encoder@model.encoder.encoder=..." in capsys.readouterr().err

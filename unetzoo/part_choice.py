@@ -31,9 +31,11 @@ def taken_back(words: Sequence[str]) -> list[str]:
         given = {m[1] for w in words if (m := re.match(rf"[+~]*model\.{part}\.(\w+)", w))}
         known = _accepted(part, choice)
         if known is not None:
-            unknown = [key for key in dict.fromkeys(_settings(model, part)) if key not in known | given]
-            # set first, because Hydra does not find a key to delete where it is null
-            found += [w for key in unknown for w in (f"++model.{part}.{key}=0", f"~model.{part}.{key}")]
+            for key, value in _settings(model, part).items():
+                if key not in known | given:
+                    # set first, because Hydra does not find a key to delete where it is null
+                    found += [f"++model.{part}.{key}=none"] if value is None else []
+                    found.append(f"~model.{part}.{key}")
     return found
 
 
@@ -90,14 +92,16 @@ def _own(model: str, part: str) -> str | None:
     return None
 
 
-def _settings(model: str, part: str) -> Iterator[str]:
-    """Keys of a part that the model's own files set, as values or as parts of it."""
-    for file in _lineage(model):
-        yield from file.get(part) or {}
+def _settings(model: str, part: str) -> dict[str, Any]:
+    """What the model's own files set of a part, as values or as parts of it."""
+    found: dict[str, Any] = {}
+    for file in reversed([*_lineage(model)]):
         for entry in file.get("defaults", []):
             for key in entry if isinstance(entry, dict) else ():
                 if inside := re.search(rf"@{part}\.(\w+)", key):
-                    yield inside[1]
+                    found[inside[1]] = entry
+        found |= file.get(part) or {}
+    return found
 
 
 def _accepted(part: str, choice: str) -> set[str] | None:
