@@ -47,6 +47,7 @@ class SeedEachStep(Callback):
 class EpochTable(Callback):
     """``metrics.csv``: one row per epoch with losses, validation Dice, learning rate and seconds.
 
+    The losses of auxiliary objectives have columns of their own beside the sum.
     The row is written before the epoch's checkpoint, and a resumed run first drops the rows of epochs it is
     going to repeat, so rows are neither lost nor doubled whenever the process dies.
 
@@ -76,7 +77,9 @@ class EpochTable(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the row and write the file anew."""
         metrics = {
-            name: float(value) for name, value in trainer.callback_metrics.items() if name in self.COLUMNS
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name in self.COLUMNS or (name.startswith("train/") and not name.startswith("train/loss"))
         }
         seconds = time.monotonic() - self.started
         row = {
@@ -89,13 +92,15 @@ class EpochTable(Callback):
         if not trainer.is_global_zero:
             return
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.COLUMNS, restval="", lineterminator="\n")
+        parts = sorted({name for row in self.rows for name in row} - {*self.COLUMNS})
+        columns = [*self.COLUMNS[:3], *parts, *self.COLUMNS[3:]]
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         with atomic(self.path) as file:
             file.write(text.getvalue().encode())
         if self.echo:
-            shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in self.COLUMNS if name in metrics)
+            shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in columns if name in metrics)
             print(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {shown}  {seconds:.0f} s",
                 flush=True,

@@ -35,6 +35,9 @@ def test_the_best_checkpoint_has_the_least_loss_and_there_is_no_dice(config: Com
     best = read_checkpoint(run / "checkpoints" / "best.ckpt")["unetzoo"]["metrics"]
     assert best["val/loss"] == pytest.approx(min(float(row[loss]) for row in rows[1:]), rel=1e-5)
     assert float(rows[-1][loss]) < float(rows[1][loss])
+    # the terms of the loss stand beside their sum
+    total, ncut, rebuilt = (rows[0].index(f"train/{n}") for n in ("loss", "ncut", "reconstruction"))
+    assert float(rows[1][total]) == pytest.approx(float(rows[1][ncut]) + float(rows[1][rebuilt]), rel=1e-4)
 
 
 def test_labels_change_nothing(config: Compose, pictures: Path, tmp_path: Path) -> None:

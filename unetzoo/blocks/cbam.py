@@ -1,52 +1,30 @@
 """Channel attention and then spatial attention, from means and maxima."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from unetzoo.nd import Activation, activation, conv
+from unetzoo.blocks.squeeze_excite import SqueezeExcite
+from unetzoo.nd import conv
 
 __all__ = ["CBAM", "ChannelAttention", "SpatialAttention"]
 
 
-class ChannelAttention(nn.Module):
+class ChannelAttention(SqueezeExcite):
     """``x * sigmoid(mlp(mean(x)) + mlp(max(x)))`` over space, one mlp for both (CBAM, eq. 2).
 
     Args:
-        reduction: Inner channels are ``channels // reduction``, one at least.
         bias: Whether both layers have one; the usual implementations have none.
-        identity_init: Start as the identity: the last layer is zero and the gate's gain 2.
+        options: The other arguments of `SqueezeExcite`.
     """
 
-    def __init__(
-        self,
-        ndim: int,
-        channels: int,
-        *,
-        reduction: int = 16,
-        activation_name: Activation = "relu",
-        bias: bool = False,
-        identity_init: bool = False,
-    ) -> None:
-        super().__init__()
-        inner = max(1, channels // reduction)
-        self.squeeze = conv(ndim, channels, inner, bias=bias)
-        self.act = activation(activation_name)
-        self.excite = conv(ndim, inner, channels, bias=bias)
-        self.gain = 2.0 if identity_init else 1.0
-        if identity_init:
-            for parameter in self.excite.parameters():
-                nn.init.zeros_(parameter)
+    def __init__(self, ndim: int, channels: int, *, bias: bool = False, **options: Any) -> None:
+        super().__init__(ndim, channels, bias=bias, **options)
 
-    def weights(self, x: Tensor) -> Tensor:
-        """(B, C, *size) to the channels' weights, (B, C, 1, ...) in (0, gain)."""
-        axes = tuple(range(2, x.dim()))
-        mean, peak = x.mean(axes, keepdim=True), x.amax(axes, keepdim=True)
-        logits: Tensor = self.excite(self.act(self.squeeze(mean))) + self.excite(self.act(self.squeeze(peak)))
-        return self.gain * logits.sigmoid()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, *size) to the same."""
-        return x * self.weights(x)
+    def summaries(self, x: Tensor) -> list[Tensor]:
+        """Means and maxima."""
+        return [*super().summaries(x), x.amax(tuple(range(2, x.dim())), keepdim=True)]
 
 
 class SpatialAttention(nn.Module):

@@ -1,5 +1,6 @@
 """Squeeze-and-excitation."""
 
+import torch
 from torch import Tensor, nn
 
 from unetzoo.nd import Activation, activation, conv
@@ -40,9 +41,12 @@ class SqueezeExcite(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the channels' weights, (B, C, 1, ...) in (0, gain)."""
-        pooled = x.mean(tuple(range(2, x.dim())), keepdim=True)
-        weights: Tensor = self.gain * self.excite(self.act(self.squeeze(pooled))).sigmoid()
-        return weights
+        logits = [self.excite(self.act(self.squeeze(summary))) for summary in self.summaries(x)]
+        return self.gain * torch.stack(logits).sum(0).sigmoid()
+
+    def summaries(self, x: Tensor) -> list[Tensor]:
+        """What the layers see of (B, C, *size), each (B, C, 1, ...)."""
+        return [x.mean(tuple(range(2, x.dim())), keepdim=True)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
