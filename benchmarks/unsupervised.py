@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder with axon_sem in it")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--split", choices=["train", "val", "test"], default="test")
-    parser.add_argument("--epochs", type=int, default=6, help="of 100 steps of 4 patches of 96 x 96 px")
+    parser.add_argument("--epochs", type=int, default=2, help="of 100 steps of 4 patches of 96 x 96 px")
     parser.add_argument("--crop", type=int, help="judge by the middle of the images alone, px")
     parser.add_argument("overrides", nargs="*", help="of the experiment, as for unetzoo train")
     args = parser.parse_args()
