@@ -64,6 +64,11 @@ class Predictor(inference.Predictor):
     ) -> None:
         if not isinstance(model, nn.Module):
             model = load(model)
+        if getattr(type(model), "shown", SegmentationNetwork.shown) is not SegmentationNetwork.shown:
+            raise ValueError(
+                f"{type(model).__name__} is shown masks and not images, so it cannot predict; it is of use "
+                "as the teacher of feature supervision (model/auxiliary=feature_supervision)"
+            )
         contract = contract_of(model, data or model.data)
         super().__init__(
             TorchNetwork(model, device=device, channels_last=model.ndim == 2 and model.channels_last),

@@ -162,7 +162,8 @@ def _match(model: SegmentationNetwork, spec: DataSpec) -> None:
     outputs = model.outputs
     if spec.multilabel and model.activation != "sigmoid":
         raise ValueError(
-            "the data has one mask per class (data.multilabel=true); choose model/head=multilabel"
+            "the data has one mask per class (data.multilabel=true); choose model/head=multilabel, or "
+            "nested where each class lies within the one before"
         )
     if not spec.multilabel and model.activation == "sigmoid" and outputs != 1:
         raise ValueError(

@@ -34,6 +34,16 @@ def test_strides_that_do_not_divide_are_refused() -> None:
         ConvEncoder(1, channels=[2, 4, 4], strides=[[1, 1], [2, 2], [3, 3]])
 
 
+@pytest.mark.parametrize("kind", [ConvEncoder, ResidualEncoder])
+def test_lists_of_other_lengths_are_refused_by_name(
+    kind: type[ConvEncoder] | type[ResidualEncoder],
+) -> None:
+    with pytest.raises(ValueError, match=r"encoder\.strides has 2 entries for 3 rows"):
+        kind(1, channels=[2, 4, 4], blocks=[1, 1, 1], strides=[[1, 1], [2, 2]])
+    with pytest.raises(ValueError, match=r"encoder\.blocks \[1, 2\] must give one number per row"):
+        kind(1, channels=[2, 4, 4], blocks=[1, 2])
+
+
 def test_a_backbone_cannot_be_truncated() -> None:
     encoder: Encoder = TimmEncoder(3, name="resnet10t", depth=3)
     with pytest.raises(ValueError, match="TimmEncoder cannot be cut to 2 levels"):

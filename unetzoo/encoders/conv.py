@@ -13,7 +13,7 @@ from unetzoo.levels import Level, ratio
 from unetzoo.nd import Activation, Norm, max_pool
 from unetzoo.recompute import recomputed
 
-__all__ = ["ConvEncoder", "isotropic"]
+__all__ = ["ConvEncoder", "isotropic", "rows_of"]
 
 Downsampling = Callable[[Level, Level], tuple[nn.Module, int]]
 
@@ -21,6 +21,23 @@ Downsampling = Callable[[Level, Level], tuple[nn.Module, int]]
 def isotropic(count: int, ndim: int) -> list[tuple[int, ...]]:
     """Strides 1, 2, 4 ... for ``count`` rows."""
     return [(2**i,) * ndim for i in range(count)]
+
+
+def rows_of(
+    channels: Sequence[int], ndim: int, strides: Sequence[Sequence[int]] | None = None
+) -> list[Level]:
+    """Rows of these widths, finest first, at these strides or at 1, 2, 4 ... in every axis.
+
+    Raises:
+        ValueError: If there is not one stride per width.
+    """
+    if strides is not None and len(strides) != len(channels):
+        raise ValueError(
+            f"encoder.strides has {len(strides)} entries for {len(channels)} rows of channels "
+            f"{list(channels)}; give one per row"
+        )
+    chosen = isotropic(len(channels), ndim) if strides is None else [tuple(s) for s in strides]
+    return [Level(c, s) for c, s in zip(channels, chosen, strict=True)]
 
 
 class ConvEncoder(Encoder):
@@ -63,8 +80,7 @@ class ConvEncoder(Encoder):
     ) -> None:
         super().__init__()
         self.recompute = recompute
-        rows = isotropic(len(channels), ndim) if strides is None else [tuple(s) for s in strides]
-        self.levels = [Level(c, s) for c, s in zip(channels, rows, strict=True)]
+        self.levels = rows_of(channels, ndim, strides)
         if block is None:
             block = partial(
                 conv_block,

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from unetzoo.blocks.shortcut_block import ShortcutBlock
 from unetzoo.encoders.base import Encoder
-from unetzoo.encoders.conv import isotropic
-from unetzoo.levels import Level
+from unetzoo.encoders.conv import rows_of
 from unetzoo.nd import conv, mean_pool
 
 __all__ = ["DualPathEncoder"]
@@ -36,7 +35,7 @@ class DualPathEncoder(Encoder):
         dual: bool = True,
     ) -> None:
         super().__init__()
-        self.levels = [Level(c, s) for c, s in zip(channels, isotropic(len(channels), ndim), strict=True)]
+        self.levels = rows_of(channels, ndim)
         self.dual = dual
         same = in_channels == channels[0]
         self.lift = nn.Identity() if same else conv(ndim, in_channels, channels[0], 3)

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from unetzoo.blocks.dense_block import DenseBlock, dense_unit
 from unetzoo.encoders.base import Encoder
-from unetzoo.encoders.conv import isotropic
-from unetzoo.levels import Level
+from unetzoo.encoders.conv import rows_of
 from unetzoo.nd import conv, max_pool
 
 __all__ = ["FCDenseEncoder"]
@@ -55,7 +54,7 @@ class FCDenseEncoder(Encoder):
                     )
                 )
         widths[-1] = layers[-1] * growth
-        self.levels = [Level(c, s) for c, s in zip(widths, isotropic(len(widths), ndim), strict=True)]
+        self.levels = rows_of(widths, ndim)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One feature map per row."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from unetzoo.blocks import ResidualBlock
 from unetzoo.encoders.base import Encoder
-from unetzoo.encoders.conv import isotropic
+from unetzoo.encoders.conv import rows_of
 from unetzoo.levels import Level, ratio
 from unetzoo.nd import Activation, Norm
 
@@ -34,8 +34,11 @@ class ResidualEncoder(Encoder):
         activation: Activation = "leaky_relu",
     ) -> None:
         super().__init__()
-        rows = isotropic(len(channels), ndim) if strides is None else [tuple(s) for s in strides]
-        self.levels = [Level(c, s) for c, s in zip(channels, rows, strict=True)]
+        self.levels = rows_of(channels, ndim, strides)
+        if len(blocks) != len(channels):
+            raise ValueError(
+                f"encoder.blocks {list(blocks)} must give one number per row of {list(channels)}"
+            )
         self.stages = nn.ModuleList()
         above = Level(in_channels, (1,) * ndim)
         for level, count in zip(self.levels, blocks, strict=True):

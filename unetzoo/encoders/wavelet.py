@@ -9,8 +9,7 @@ from unetzoo.blocks.dense_residual import DenseResidual
 from unetzoo.blocks.haar import haar_down
 from unetzoo.blocks.region_nonlocal import RegionNonLocal
 from unetzoo.encoders.base import Encoder
-from unetzoo.encoders.conv import isotropic
-from unetzoo.levels import Level
+from unetzoo.encoders.conv import rows_of
 from unetzoo.nd import conv
 
 __all__ = ["WaveletEncoder", "regional_row"]
@@ -52,7 +51,7 @@ class WaveletEncoder(Encoder):
         bottleneck: bool = True,
     ) -> None:
         super().__init__()
-        self.levels = [Level(c, s) for c, s in zip(channels, isotropic(len(channels), ndim), strict=True)]
+        self.levels = rows_of(channels, ndim)
         self.stem = nn.Sequential(conv(ndim, in_channels, channels[0]), nn.PReLU())
         self.downs = nn.ModuleList(haar_down(fine, coarse)[0] for fine, coarse in pairwise(self.levels))
         last = len(channels) - 1

@@ -25,6 +25,8 @@ class Dice(RegionLoss):
         batch: One region per class over the batch; False: one per sample, then the mean.
     """
 
+    jaccard = False
+
     def __init__(
         self,
         *,
@@ -34,7 +36,7 @@ class Dice(RegionLoss):
         batch: bool = True,
     ) -> None:
         super().__init__(
-            DiceLoss(batch=batch, reduction="none"),
+            DiceLoss(jaccard=self.jaccard, batch=batch, reduction="none"),
             activation=activation,
             class_weights=class_weights,
             include_background=include_background,
