@@ -28,7 +28,7 @@ __all__ = [
     "upsample",
 ]
 
-Norm = Literal["batch", "instance", "group"]
+Norm = Literal["batch", "instance", "group", "layer"]
 Activation = Literal["relu", "leaky_relu", "gelu", "silu", "relu6"]
 Upsample = Literal["nearest", "linear", "transposed"]
 
@@ -70,7 +70,16 @@ def norm(name: Norm | None, ndim: int, channels: int) -> nn.Module:
         return _InstanceNorm(channels)
     if name == "group":
         return nn.GroupNorm(gcd(8, channels), channels)
-    raise ValueError(f"norm {name!r} is unknown; choose batch, instance, group or null")
+    if name == "layer":
+        return _ChannelNorm(channels)
+    raise ValueError(f"norm {name!r} is unknown; choose batch, instance, group, layer or null")
+
+
+class _ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every pixel, as transformers take it of a token."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class _InstanceNorm(nn.Module):

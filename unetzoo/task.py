@@ -37,7 +37,7 @@ class SegmentationTask(LightningModule):
         model: The network.
         loss: Scalar from logits and target, ignoring 255.
         optimizer: Makes the optimizer from parameter groups. Norms, biases and other vectors get no weight
-            decay.
+            decay, nor do parameters that say so by an attribute ``no_weight_decay`` (the decays of a Mamba).
         data: What the images and classes are.
         scheduler: Makes the schedule from the optimizer and ``total_steps``, stepped once per optimizer step;
             ``None`` keeps the learning rate.
@@ -192,8 +192,10 @@ class SegmentationTask(LightningModule):
 
     def build_optimizer(self) -> Optimizer:
         """The config's optimizer on the model's parameters."""
-        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
+        decayed, plain = list[nn.Parameter](), list[nn.Parameter]()
+        for p in self.model.parameters():
+            if p.requires_grad:
+                (plain if p.ndim <= 1 or getattr(p, "no_weight_decay", False) else decayed).append(p)
         try:
             return self.make_optimizer([{"params": decayed}, {"params": plain, "weight_decay": 0.0}])
         except (TypeError, ValueError) as error:
