@@ -1,4 +1,4 @@
-"""Losses on logits: value 255 in a target takes no part, one idea per file."""
+"""Losses on logits, where 255 in a target takes no part, and on images, where NaN does not."""
 
 from unetzoo.losses.base import SegmentationLoss
 from unetzoo.losses.boundary import Boundary
@@ -9,10 +9,13 @@ from unetzoo.losses.deep_supervision import deep_supervision_loss, deep_supervis
 from unetzoo.losses.dice import Dice
 from unetzoo.losses.focal import Focal
 from unetzoo.losses.hausdorff import Hausdorff
+from unetzoo.losses.intensity import IntensityLoss
 from unetzoo.losses.iou import IoU
 from unetzoo.losses.lovasz import Lovasz
 from unetzoo.losses.ms_ssim import MultiScaleDissimilarity
+from unetzoo.losses.multi_window import MultiWindow
 from unetzoo.losses.nested_mse import NestedMSE
+from unetzoo.losses.pixel_error import PixelError
 from unetzoo.losses.soft_ncut import SoftNCut
 from unetzoo.losses.ssim import StructuralDissimilarity
 from unetzoo.losses.tversky import Tversky
@@ -26,10 +29,13 @@ __all__ = [
     "Dice",
     "Focal",
     "Hausdorff",
+    "IntensityLoss",
     "IoU",
     "Lovasz",
     "MultiScaleDissimilarity",
+    "MultiWindow",
     "NestedMSE",
+    "PixelError",
     "SegmentationLoss",
     "SoftNCut",
     "StructuralDissimilarity",
