@@ -17,9 +17,12 @@ from unetzoo.blocks.gated_residual import GatedResidual
 from unetzoo.blocks.global_refinement import GlobalRefinement
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mbconv import mbconv
+from unetzoo.blocks.mlp import mlp
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.multi_scale_attention import MultiScaleChannelAttention
 from unetzoo.blocks.norm_first_conv import norm_first_conv
+from unetzoo.blocks.patch_expanding import patch_expanding
+from unetzoo.blocks.patch_merging import PatchMerging, patch_merging
 from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
 from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.residual_block import ResidualBlock
@@ -28,6 +31,7 @@ from unetzoo.blocks.rsu import RSU, rsu
 from unetzoo.blocks.sc_se import ScSE
 from unetzoo.blocks.selective_kernel import SelectiveKernel
 from unetzoo.blocks.separable_block import separable_block
+from unetzoo.blocks.squeeze import DCT
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.blocks.stage import Block, stage
 from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
@@ -35,6 +39,7 @@ from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
 __all__ = [
     "ASPP",
     "CBAM",
+    "DCT",
     "RSU",
     "AttentionGatedConv",
     "AttentionRefinement",
@@ -52,6 +57,7 @@ __all__ = [
     "GlobalRefinement",
     "MultiRes",
     "MultiScaleChannelAttention",
+    "PatchMerging",
     "PooledBatchNorm",
     "ReflectPad",
     "ResidualBlock",
@@ -68,8 +74,11 @@ __all__ = [
     "gated_up",
     "localisation_block",
     "mbconv",
+    "mlp",
     "multi_res_up",
     "norm_first_conv",
+    "patch_expanding",
+    "patch_merging",
     "plain_width",
     "pooled_unit",
     "rsu",
