@@ -62,6 +62,9 @@ from unetzoo import create_model
         ("deeplab_v3_plus", 3, 21, 40_352_181),  # two convolutions; the popular port's one: test_deeplab.py
         ("bisenet_r18", 3, 19, 13_494_777),  # with two side heads; without: test_bisenet.py
         ("sine_net", 12, 3, 35_490_219),
+        # its baseline's 5,884,033 with 27 weights less 25 in each of two convolutions: 2 * C * C' + C' a layer
+        ("unet_gnn", 1, 2, 3_426_433),
+        ("uc_trans_net", 3, 1, 66_430_657),
     ],
 )
 def test_named_models_have_their_published_size(

@@ -11,8 +11,11 @@ from unetzoo.skips.base import Concat, Merge, SkipPathway
 from unetzoo.skips.bilateral import BilateralSkip
 from unetzoo.skips.cdan import DenseProductSkip
 from unetzoo.skips.chain import Chain
+from unetzoo.skips.channel_gate import ChannelGate
+from unetzoo.skips.channel_transformer import ChannelTransformer
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.conv_lstm import ConvLSTMSkip
+from unetzoo.skips.dae_cross import EfficientCrossSkip
 from unetzoo.skips.dense_fpn import DenseFPN
 from unetzoo.skips.dla_up import DLAUp
 from unetzoo.skips.drop_block import DropBlockSkip
@@ -20,6 +23,7 @@ from unetzoo.skips.equalise import FeatureEqualiser
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
+from unetzoo.skips.isim import InterScaleSkip
 from unetzoo.skips.laurel import LaurelSkip
 from unetzoo.skips.multi_level_se import MultiLevelSE
 from unetzoo.skips.neck import Neck
@@ -51,6 +55,8 @@ __all__ = [
     "AttentiveSkip",
     "BilateralSkip",
     "Chain",
+    "ChannelGate",
+    "ChannelTransformer",
     "Concat",
     "ConcatSkip",
     "ConvLSTMSkip",
@@ -59,9 +65,11 @@ __all__ = [
     "DenseFPN",
     "DenseProductSkip",
     "DropBlockSkip",
+    "EfficientCrossSkip",
     "FeatureEqualiser",
     "FreeU",
     "FullScaleSkip",
+    "InterScaleSkip",
     "LaurelSkip",
     "Merge",
     "MultiLevelSE",
