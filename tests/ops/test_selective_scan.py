@@ -161,7 +161,7 @@ def test_it_compiles_without_a_graph_break() -> None:
 
 
 class Scan(nn.Module):
-    def forward(self, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    def forward(self, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Any:
         args = (u, delta, A, B, C)
         return scan(*args) + scan(*args, reverse=True)
 

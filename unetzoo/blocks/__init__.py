@@ -3,20 +3,26 @@
 from unetzoo.blocks.aspp import ASPP
 from unetzoo.blocks.attention_refinement import AttentionRefinement
 from unetzoo.blocks.attentive_projection import attentive_projection
+from unetzoo.blocks.bottleneck_norm import BottleneckNorm
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.context import Context
 from unetzoo.blocks.context_block import ContextBlock
 from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.drop_block import DropBlock
+from unetzoo.blocks.dual_transformer import DualTransformer, dual_transformer
 from unetzoo.blocks.eca import EfficientChannelAttention
+from unetzoo.blocks.efficient_attention import EfficientAttention, efficient_attention
 from unetzoo.blocks.feature_fusion import FeatureFusion
 from unetzoo.blocks.fully_convolutional import FullyConvolutional
 from unetzoo.blocks.gated_conv import AttentionGatedConv, GatedConv, gated_down, gated_up
 from unetzoo.blocks.gated_residual import GatedResidual
 from unetzoo.blocks.global_refinement import GlobalRefinement
+from unetzoo.blocks.graph_block import GraphBlock, GraphBottleneck, GraphConv
+from unetzoo.blocks.large_kernel_attention import LargeKernelAttention
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mbconv import mbconv
+from unetzoo.blocks.mix_ffn import MixFFN
 from unetzoo.blocks.mlp import mlp
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.multi_scale_attention import MultiScaleChannelAttention
@@ -24,6 +30,7 @@ from unetzoo.blocks.norm_first_conv import norm_first_conv
 from unetzoo.blocks.patch_expanding import patch_expanding
 from unetzoo.blocks.patch_merging import PatchMerging, patch_merging
 from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
+from unetzoo.blocks.ramp_drop_path import ramp_drop_path
 from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.residual_block import ResidualBlock
 from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
@@ -34,7 +41,12 @@ from unetzoo.blocks.separable_block import separable_block
 from unetzoo.blocks.squeeze import DCT
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.blocks.stage import Block, stage
+from unetzoo.blocks.state_space import StateSpace
 from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
+from unetzoo.blocks.swin_pair import SwinBlock, swin_pair
+from unetzoo.blocks.token_init import token_init
+from unetzoo.blocks.transposed_attention import TransposedAttention
+from unetzoo.blocks.window_attention import WindowAttention
 
 __all__ = [
     "ASPP",
@@ -44,17 +56,25 @@ __all__ = [
     "AttentionGatedConv",
     "AttentionRefinement",
     "Block",
+    "BottleneckNorm",
     "ChannelAttention",
     "Context",
     "ContextBlock",
     "DenseBottleneck",
     "DropBlock",
+    "DualTransformer",
+    "EfficientAttention",
     "EfficientChannelAttention",
     "FeatureFusion",
     "FullyConvolutional",
     "GatedConv",
     "GatedResidual",
     "GlobalRefinement",
+    "GraphBlock",
+    "GraphBottleneck",
+    "GraphConv",
+    "LargeKernelAttention",
+    "MixFFN",
     "MultiRes",
     "MultiScaleChannelAttention",
     "PatchMerging",
@@ -67,9 +87,15 @@ __all__ = [
     "SelectiveKernel",
     "SpatialAttention",
     "SqueezeExcite",
+    "StateSpace",
     "SubPixel",
+    "SwinBlock",
+    "TransposedAttention",
+    "WindowAttention",
     "attentive_projection",
     "conv_block",
+    "dual_transformer",
+    "efficient_attention",
     "gated_down",
     "gated_up",
     "localisation_block",
@@ -81,8 +107,11 @@ __all__ = [
     "patch_merging",
     "plain_width",
     "pooled_unit",
+    "ramp_drop_path",
     "rsu",
     "separable_block",
     "stage",
     "sub_pixel_up",
+    "swin_pair",
+    "token_init",
 ]
