@@ -36,6 +36,7 @@ def test_rows_that_are_not_listed_pass_as_they_are() -> None:
     after = skip(before)
     assert after[0] is before[0]
     assert not torch.equal(after[1], before[1])
+    assert Reweight(ROWS, GATES, block=SqueezeExcite, rows=[-1]).block_of == skip.block_of
 
 
 def test_rows_of_one_width_may_share_a_block() -> None:

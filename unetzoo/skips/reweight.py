@@ -19,7 +19,7 @@ class Reweight(SkipPathway):
 
     Args:
         block: Makes the block of one row from the number of dimensions and the row's channels.
-        rows: Rows that have one, 0 the finest; ``None`` is all but the bottleneck.
+        rows: Rows that have one, 0 the finest and -1 the coarsest skip's; ``None`` is all of these.
         shared: One block for all rows, which must then be of one width.
         identity_init: Start as the plain skip, so that a trained U-Net can be upgraded in place; given to the
             blocks.
@@ -41,9 +41,10 @@ class Reweight(SkipPathway):
         identity_init: bool = False,
     ) -> None:
         super().__init__(encoder, decoder)
-        chosen = list(range(len(decoder)) if rows is None else rows)
-        if wrong := [row for row in chosen if not 0 <= row < len(decoder)]:
-            raise ValueError(f"rows={chosen}: there is no skip {wrong[0]}; list 0 to {len(decoder) - 1}")
+        skips = range(len(decoder))
+        if wrong := [row for row in rows or () if not -len(skips) <= row < len(skips)]:
+            raise ValueError(f"rows={list(rows or ())}: there is no skip {wrong[0]}; list 0 to {skips[-1]}")
+        chosen = list(skips if rows is None else dict.fromkeys(skips[row] for row in rows))
         widths = [encoder[row].channels for row in chosen]
         if shared and len(set(widths)) > 1:
             raise ValueError(f"rows of widths {widths} cannot share a block; set shared to false")
