@@ -1,10 +1,12 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from unetzoo.blocks import MultiScaleChannelAttention
+from unetzoo.blocks import DCT, MultiScaleChannelAttention
 from unetzoo.levels import Gate, Level
 from unetzoo.skips import AttentionalFusion
 
@@ -63,10 +65,49 @@ def test_the_attention_has_the_papers_size(channels: int, expected: int) -> None
     assert sum(p.numel() for p in MultiScaleChannelAttention(2, channels).parameters()) == expected
 
 
-@both
-def test_a_batch_of_one_image_trains(rounds: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [(64, 2_291), (96, 4_971), (128, 8_677), (192, 19_157), (256, 33_733), (384, 75_173)],
+)
+def test_mfms_has_half_the_size(channels: int, expected: int, count: Callable[[nn.Module], int]) -> None:
+    rows = [Level(channels, (1, 1)), Level(channels, (2, 2))]
+    skip = AttentionalFusion(rows, [Gate(channels, (1, 1), rows[1])], squeeze="dct", excite="conv1d")
+    assert count(skip) == expected
+
+
+@pytest.mark.parametrize("gain", [1, 2])
+@pytest.mark.parametrize("excite", ["conv1d", "fc"])
+def test_mfms_keeps_what_aff_does(excite: str, gain: float) -> None:
     x, y = pair()
-    merge = fusion(rounds=rounds).train()
+    merge = fusion(squeeze="dct", excite=excite, gain=gain)
+    torch.testing.assert_close(merge(x, x, x), gain * x)
+    torch.testing.assert_close(merge(x, y, y) + merge(y, x, x), gain * (x + y))
+    undecided = fusion(squeeze="dct", excite=excite, identity_init=True)
+    assert torch.equal(undecided(x, y, y), x + y)
+
+
+def test_mfms_global_branch_is_a_convolution_over_frequencies() -> None:
+    x, _ = pair()
+    attention = fusion(squeeze="dct", excite="conv1d").attentions[0]
+    frequencies = DCT(2, 8)(x)[0].reshape(-1, 1, 8)
+    kernel = attention.map[0].weight
+    expected = attention.pixels(x) + F.conv1d(frequencies, kernel, padding=1).reshape(-1, 8, 1, 1)
+    torch.testing.assert_close(attention(x), expected.sigmoid())
+
+
+def test_of_several_summaries_the_logits_are_added() -> None:
+    x, _ = pair()
+    attention = fusion(squeeze="mean_max").attentions[0]
+    mean, largest = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    expected = attention.pixels(x) + attention.map(mean) + attention.map(largest)
+    torch.testing.assert_close(attention(x), expected.sigmoid())
+
+
+@both
+@pytest.mark.parametrize("excite", ["bottleneck", "conv1d"])
+def test_a_batch_of_one_image_trains(rounds: int, excite: str) -> None:
+    x, y = pair()
+    merge = fusion(rounds=rounds, excite=excite).train()
     merge(x[:1], y[:1], y[:1]).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in merge.parameters())
 
@@ -79,5 +120,7 @@ def test_a_skip_of_another_width_is_projected_to_the_decoders() -> None:
 def test_refuses_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="rounds=0 fuses nothing"):
         fusion(rounds=0)
+    with pytest.raises(ValueError, match="excite 'conv' is unknown"):
+        fusion(excite="conv")
     with pytest.raises(ValueError, match="needs gain=2, not 1"):
         fusion(gain=1, identity_init=True)

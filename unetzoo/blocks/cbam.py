@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unetzoo.blocks.squeeze import Squeeze
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.nd import conv
 
@@ -15,16 +16,15 @@ class ChannelAttention(SqueezeExcite):
     """``x * sigmoid(mlp(mean(x)) + mlp(max(x)))`` over space, one mlp for both (CBAM, eq. 2).
 
     Args:
+        squeeze: What the mlp sees of the map instead, see `make_squeeze`.
         bias: Whether both layers have one; the usual implementations have none.
         options: The other arguments of `SqueezeExcite`.
     """
 
-    def __init__(self, ndim: int, channels: int, *, bias: bool = False, **options: Any) -> None:
-        super().__init__(ndim, channels, bias=bias, **options)
-
-    def summaries(self, x: Tensor) -> list[Tensor]:
-        """Means and maxima."""
-        return [*super().summaries(x), x.amax(tuple(range(2, x.dim())), keepdim=True)]
+    def __init__(
+        self, ndim: int, channels: int, *, squeeze: Squeeze = "mean_max", bias: bool = False, **options: Any
+    ) -> None:
+        super().__init__(ndim, channels, squeeze=squeeze, bias=bias, **options)
 
 
 class SpatialAttention(nn.Module):
@@ -62,6 +62,7 @@ class CBAM(nn.Module):
     Args:
         reduction: Of the channel attention.
         size: Kernel of the spatial attention.
+        squeeze: Of the channel attention, see `make_squeeze`.
         identity_init: Start as the identity.
     """
 
@@ -72,12 +73,13 @@ class CBAM(nn.Module):
         *,
         reduction: int = 16,
         size: int = 7,
+        squeeze: Squeeze = "mean_max",
         bias: bool = False,
         identity_init: bool = False,
     ) -> None:
         super().__init__()
         self.channel = ChannelAttention(
-            ndim, channels, reduction=reduction, bias=bias, identity_init=identity_init
+            ndim, channels, reduction=reduction, squeeze=squeeze, bias=bias, identity_init=identity_init
         )
         self.spatial = SpatialAttention(ndim, size=size, identity_init=identity_init)
 

@@ -1,8 +1,13 @@
 """Channel attention at two scales: each pixel, and the whole map."""
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
+from unetzoo.blocks.eca import ChannelConv
 from unetzoo.blocks.pooled_norm import PooledBatchNorm
+from unetzoo.blocks.squeeze import Squeeze, make_squeeze
 from unetzoo.nd import conv, norm
 
 __all__ = ["MultiScaleChannelAttention"]
@@ -17,11 +22,26 @@ class MultiScaleChannelAttention(nn.Module):
 
     Args:
         reduction: Inner channels are ``channels // reduction``, one at least.
-        zero_init: Start with weights of 1/2: the last norms are zero.
+        squeeze: What the global branch sees of the map, see `make_squeeze`; of several summaries what the
+            branch makes of them is added.
+        excite: The global branch: bottleneck (the paper's) | conv1d (ECA's convolution over channels) | fc
+            (a bottleneck without norm).
+        zero_init: Start with weights of 1/2: the last norms are zero, or what stands there without a norm.
     """
 
-    def __init__(self, ndim: int, channels: int, *, reduction: int = 4, zero_init: bool = False) -> None:
+    def __init__(
+        self,
+        ndim: int,
+        channels: int,
+        *,
+        reduction: int = 4,
+        squeeze: Squeeze = "gap",
+        excite: Literal["bottleneck", "conv1d", "fc"] = "bottleneck",
+        zero_init: bool = False,
+    ) -> None:
         super().__init__()
+        if excite not in ("bottleneck", "conv1d", "fc"):
+            raise ValueError(f"excite {excite!r} is unknown; choose bottleneck, conv1d or fc")
         inner = max(1, channels // reduction)
         self.pixels = nn.Sequential(
             conv(ndim, channels, inner),
@@ -30,18 +50,23 @@ class MultiScaleChannelAttention(nn.Module):
             conv(ndim, inner, channels),
             norm("batch", ndim, channels),
         )
-        self.map = nn.Sequential(
-            conv(ndim, channels, inner),
-            PooledBatchNorm(inner),
-            nn.ReLU(inplace=True),
-            conv(ndim, inner, channels),
-            PooledBatchNorm(channels),
-        )
+        self.summaries = make_squeeze(squeeze, ndim, channels)
+        if excite == "conv1d":
+            self.map = nn.Sequential(ChannelConv(channels))
+        else:
+            normed = excite == "bottleneck"
+            self.map = nn.Sequential(
+                conv(ndim, channels, inner),
+                *([PooledBatchNorm(inner)] if normed else []),
+                nn.ReLU(inplace=True),
+                conv(ndim, inner, channels),
+                *([PooledBatchNorm(channels)] if normed else []),
+            )
         if zero_init:
             for parameter in (*self.pixels[-1].parameters(), *self.map[-1].parameters()):
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to its weights, (B, C, *size) in (0, 1)."""
-        logits: Tensor = self.pixels(x) + self.map(x.mean(tuple(range(2, x.dim())), keepdim=True))
-        return logits.sigmoid()
+        whole = torch.stack([self.map(summary) for summary in self.summaries(x)]).sum(0)
+        return (self.pixels(x) + whole).sigmoid()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from unetzoo.blocks.squeeze import Squeeze, make_squeeze
 from unetzoo.nd import conv
 
 __all__ = ["SelectiveKernel"]
@@ -19,21 +20,26 @@ class SelectiveKernel(nn.Module):
     Args:
         maps: Number of maps to be fused.
         reduction: Inner channels are ``channels // reduction``, four at least.
+        squeeze: What is taken of each map and added up, see `make_squeeze`; of several summaries the logits
+            are added.
     """
 
-    def __init__(self, ndim: int, channels: int, *, maps: int = 2, reduction: int = 8) -> None:
+    def __init__(
+        self, ndim: int, channels: int, *, maps: int = 2, reduction: int = 8, squeeze: Squeeze = "gap"
+    ) -> None:
         super().__init__()
         self.maps = maps
         inner = max(channels // reduction, 4)
+        self.summaries = make_squeeze(squeeze, ndim, channels)
         self.squeeze = conv(ndim, channels, inner, bias=False)
         self.act = nn.ReLU(inplace=True)
         self.excite = conv(ndim, inner, maps * channels, bias=False)
 
     def weights(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps (B, C, *size) to their weights, (maps, B, C, 1, ...), which sum to 1 over the first axis."""
-        mean = torch.stack([x.mean(tuple(range(2, x.dim())), keepdim=True) for x in maps]).sum(0)
-        logits: Tensor = self.excite(self.act(self.squeeze(mean)))
-        return torch.stack(logits.chunk(self.maps, 1)).softmax(0)
+        of_maps = zip(*(self.summaries(x) for x in maps), strict=True)
+        each = [self.excite(self.act(self.squeeze(torch.stack(kind).sum(0)))) for kind in of_maps]
+        return torch.stack(torch.stack(each).sum(0).chunk(self.maps, 1)).softmax(0)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps of one shape to one map of that shape."""
