@@ -18,14 +18,17 @@ from unetzoo.blocks.fully_convolutional import FullyConvolutional
 from unetzoo.blocks.gated_conv import AttentionGatedConv, GatedConv, gated_down, gated_up
 from unetzoo.blocks.gated_residual import GatedResidual
 from unetzoo.blocks.global_refinement import GlobalRefinement
+from unetzoo.blocks.glore import GlobalReasoning
 from unetzoo.blocks.graph_block import GraphBlock, GraphBottleneck, GraphConv
 from unetzoo.blocks.large_kernel_attention import LargeKernelAttention
 from unetzoo.blocks.localisation_block import localisation_block
+from unetzoo.blocks.mamba import Mamba, MambaLayer
 from unetzoo.blocks.mbconv import mbconv
 from unetzoo.blocks.mix_ffn import MixFFN
 from unetzoo.blocks.mlp import mlp
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.multi_scale_attention import MultiScaleChannelAttention
+from unetzoo.blocks.multi_scale_depthwise import MultiScaleDepthwise
 from unetzoo.blocks.norm_first_conv import norm_first_conv
 from unetzoo.blocks.patch_expanding import patch_expanding
 from unetzoo.blocks.patch_merging import PatchMerging, patch_merging
@@ -40,12 +43,14 @@ from unetzoo.blocks.selective_kernel import SelectiveKernel
 from unetzoo.blocks.separable_block import separable_block
 from unetzoo.blocks.squeeze import DCT
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
+from unetzoo.blocks.ss2d import SS2D
 from unetzoo.blocks.stage import Block, stage
 from unetzoo.blocks.state_space import StateSpace
 from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
 from unetzoo.blocks.swin_pair import SwinBlock, swin_pair
 from unetzoo.blocks.token_init import token_init
 from unetzoo.blocks.transposed_attention import TransposedAttention
+from unetzoo.blocks.vss import VSS, vss
 from unetzoo.blocks.window_attention import WindowAttention
 
 __all__ = [
@@ -53,6 +58,8 @@ __all__ = [
     "CBAM",
     "DCT",
     "RSU",
+    "SS2D",
+    "VSS",
     "AttentionGatedConv",
     "AttentionRefinement",
     "Block",
@@ -69,14 +76,18 @@ __all__ = [
     "FullyConvolutional",
     "GatedConv",
     "GatedResidual",
+    "GlobalReasoning",
     "GlobalRefinement",
     "GraphBlock",
     "GraphBottleneck",
     "GraphConv",
     "LargeKernelAttention",
+    "Mamba",
+    "MambaLayer",
     "MixFFN",
     "MultiRes",
     "MultiScaleChannelAttention",
+    "MultiScaleDepthwise",
     "PatchMerging",
     "PooledBatchNorm",
     "ReflectPad",
@@ -114,4 +125,5 @@ __all__ = [
     "sub_pixel_up",
     "swin_pair",
     "token_init",
+    "vss",
 ]
