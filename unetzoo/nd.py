@@ -48,7 +48,7 @@ def conv(
     size: int | tuple[int, ...] = 1,
     *,
     stride: int | tuple[int, ...] = 1,
-    padding: int | None = None,
+    padding: int | tuple[int, ...] | None = None,
     bias: bool = True,
     groups: int = 1,
     dilation: int = 1,

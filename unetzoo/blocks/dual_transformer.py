@@ -5,9 +5,10 @@ from torch import Tensor, nn
 from unetzoo.blocks.efficient_attention import EfficientAttention
 from unetzoo.blocks.mix_ffn import MixFFN
 from unetzoo.blocks.transposed_attention import TransposedAttention
+from unetzoo.levels import Level
 from unetzoo.nd import norm
 
-__all__ = ["DualTransformer"]
+__all__ = ["DualTransformer", "dual_transformer"]
 
 
 class DualTransformer(nn.Module):
@@ -36,3 +37,8 @@ class DualTransformer(nn.Module):
         for step in self.steps:
             x = x + step(x)
         return x
+
+
+def dual_transformer(row: Level, bottleneck: Level, *, heads: int = 8, ratio: int = 4) -> DualTransformer:
+    """`DualTransformer` of a row's width; for ``TokenEncoder.block`` and ``TokenDecoder.block``."""
+    return DualTransformer(len(row.stride), row.channels, heads=heads, ratio=ratio)

@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 from torch import nn
 
-__all__ = ["Block", "stage"]
+from unetzoo.levels import Level
+
+__all__ = ["Block", "RowBlock", "stage"]
 
 # (ndim, channels in, channels out) to a module that keeps the size
 Block = Callable[[int, int, int], nn.Module]
+# (row, bottleneck) to a module that keeps size and width, for blocks that go by where in the U they are
+RowBlock = Callable[[Level, Level], nn.Module]
 
 
 def stage(block: Block, ndim: int, c_in: int, c_out: int, count: int = 1) -> nn.Module:

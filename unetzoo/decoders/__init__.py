@@ -2,8 +2,10 @@
 
 from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.decoders.bilateral import BilateralDecoder
+from unetzoo.decoders.cascaded_attention import CascadedAttentionDecoder
 from unetzoo.decoders.conv import ConvDecoder
 from unetzoo.decoders.conv_up import conv_up
+from unetzoo.decoders.depthwise_up import depthwise_up
 from unetzoo.decoders.fc_dense import FCDenseDecoder
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.hardnet import HarDNetDecoder
@@ -15,6 +17,7 @@ from unetzoo.decoders.projected_up import projected_up
 from unetzoo.decoders.rsu import RSUDecoder
 from unetzoo.decoders.score import score_up
 from unetzoo.decoders.shortcut import ShortcutDecoder
+from unetzoo.decoders.tokens import TokenDecoder
 from unetzoo.decoders.unit_up import unit_up
 from unetzoo.decoders.up_head import UpHead
 from unetzoo.decoders.wavelet import WaveletDecoder
@@ -22,6 +25,7 @@ from unetzoo.decoders.wide_up import wide_up
 
 __all__ = [
     "BilateralDecoder",
+    "CascadedAttentionDecoder",
     "ConvDecoder",
     "Decoder",
     "FCDenseDecoder",
@@ -31,9 +35,11 @@ __all__ = [
     "MergeRule",
     "RSUDecoder",
     "ShortcutDecoder",
+    "TokenDecoder",
     "UpHead",
     "WaveletDecoder",
     "conv_up",
+    "depthwise_up",
     "linknet_up",
     "normed_up",
     "overlapping_up",

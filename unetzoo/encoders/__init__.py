@@ -7,6 +7,7 @@ from unetzoo.encoders.dual_path import DualPathEncoder
 from unetzoo.encoders.fc_dense import FCDenseEncoder
 from unetzoo.encoders.ffnet import FFNetEncoder
 from unetzoo.encoders.hardnet import HarDNetEncoder
+from unetzoo.encoders.patch_embed import patch_embed
 from unetzoo.encoders.pooled_down import pooled_down
 from unetzoo.encoders.projected import ProjectedEncoder
 from unetzoo.encoders.residual import ResidualEncoder
@@ -16,6 +17,7 @@ from unetzoo.encoders.spatial_path import SpatialPathEncoder
 from unetzoo.encoders.stem import adapt_kernel
 from unetzoo.encoders.strided_down import strided_down
 from unetzoo.encoders.timm import TimmEncoder
+from unetzoo.encoders.tokens import TokenEncoder
 from unetzoo.encoders.unit_down import unit_down
 from unetzoo.encoders.wavelet import WaveletEncoder
 from unetzoo.encoders.with_invalid import WithInvalid
@@ -34,9 +36,11 @@ __all__ = [
     "RowsEncoder",
     "SpatialPathEncoder",
     "TimmEncoder",
+    "TokenEncoder",
     "WaveletEncoder",
     "WithInvalid",
     "adapt_kernel",
+    "patch_embed",
     "pooled_down",
     "strided_down",
     "unit_down",
