@@ -20,6 +20,7 @@ from unetzoo.blocks.gated_residual import GatedResidual
 from unetzoo.blocks.global_refinement import GlobalRefinement
 from unetzoo.blocks.glore import GlobalReasoning
 from unetzoo.blocks.graph_block import GraphBlock, GraphBottleneck, GraphConv
+from unetzoo.blocks.hvss import HVSS, hvss
 from unetzoo.blocks.large_kernel_attention import LargeKernelAttention
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mamba import Mamba, MambaLayer
@@ -57,6 +58,7 @@ __all__ = [
     "ASPP",
     "CBAM",
     "DCT",
+    "HVSS",
     "RSU",
     "SS2D",
     "VSS",
@@ -109,6 +111,7 @@ __all__ = [
     "efficient_attention",
     "gated_down",
     "gated_up",
+    "hvss",
     "localisation_block",
     "mbconv",
     "mlp",

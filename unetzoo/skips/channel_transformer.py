@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unetzoo.blocks.mlp import mlp
 from unetzoo.levels import Gate, Level, ratio
 from unetzoo.nd import Resize, conv, conv_unit, norm
 from unetzoo.skips.base import SkipPathway
@@ -19,9 +20,9 @@ class ChannelTransformer(SkipPathway):
     The channel transformer (CTrans) of Wang et al. 2022, "UCTransNet", arXiv:2109.04335, sec. 3.1: each row
     is cut into patches on the bottleneck's grid, so that all rows have the same tokens; layers of
     channel-wise cross attention follow, whose queries are one row's channels and whose keys and values are
-    all rows'; what they make of a row is enlarged, convolved and added to it. Attention is between channels, over the tokens:
-    its cost is linear in the number of pixels, and any image size will do. Positions are learned for ``grid``
-    and interpolated to others.
+    all rows'; what they make of a row is enlarged, convolved and added to it. Attention is between channels,
+    over the tokens: its cost is linear in the number of pixels, and any image size will do. Positions are
+    learned for ``grid`` and interpolated to others.
 
     Args:
         layers: Of the transformer.
@@ -91,13 +92,7 @@ class _Layer(nn.Module):
         self.key, self.value = (conv(ndim, every, heads * every, bias=False) for _ in range(2))
         self.out = nn.ModuleList(conv(ndim, c, c, bias=False) for c in widths)
         self.mlps = nn.ModuleList(
-            nn.Sequential(
-                norm("layer", ndim, c),
-                conv(ndim, c, expansion * c),
-                nn.GELU(),
-                conv(ndim, expansion * c, c),
-            )
-            for c in widths
+            nn.Sequential(norm("layer", ndim, c), mlp(ndim, c, ratio=expansion)) for c in widths
         )
 
     def forward(self, tokens: list[Tensor]) -> list[Tensor]:
