@@ -3,7 +3,7 @@
 The dimension is an argument everywhere (``len(level.stride)``), so that parts are written once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import gcd
 from typing import Any, Literal, cast
 
@@ -21,9 +21,12 @@ __all__ = [
     "activation",
     "conv",
     "conv_unit",
+    "crop_to",
+    "full_precision",
     "max_pool",
     "mean_pool",
     "norm",
+    "pad_to_multiple",
     "resize",
     "upsample",
 ]
@@ -142,6 +145,31 @@ def mean_pool(factor: tuple[int, ...]) -> nn.Module:
     """Average pooling whose window is its stride."""
     kind: type[nn.Module] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}[len(factor)]
     return kind(factor)
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which autocast leaves what is computed from ``x`` as it is."""
+    # the meta device knows no autocast
+    known = torch.amp.is_autocast_available(x.device.type)
+    return torch.autocast(x.device.type if known else "cpu", enabled=False)
+
+
+def pad_to_multiple(x: Tensor, unit: Sequence[int]) -> Tensor:
+    """Repeat the border of (B, C, *size) at the far end of each axis up to the next multiple of ``unit``."""
+    # written so that divisions stay positive: ONNX rounds negative ones the other way
+    missing = [(size + n - 1) // n * n - size for size, n in zip(x.shape[2:], unit, strict=True)]
+    # while a graph with dynamic sizes is recorded these are symbols, and padding must stay in the graph
+    if all(isinstance(m, int) and m == 0 for m in missing):
+        return x
+    # F.pad lists the last axis first
+    return F.pad(x, [p for m in reversed(missing) for p in (0, m)], mode="replicate")
+
+
+def crop_to(x: Tensor, like: Tensor) -> Tensor:
+    """Take the padding off again."""
+    for axis in range(2, x.dim()):
+        x = x.narrow(axis, 0, like.shape[axis])
+    return x
 
 
 class Resize(nn.Module):

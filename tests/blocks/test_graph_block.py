@@ -135,6 +135,7 @@ def test_the_nearest_are_found_in_an_exported_file_of_one_size(
     torch.manual_seed(0)
     model = create_model(encoder="conv2d", overrides=small)
     assert set(model.fixed_size_parts) == {"GraphConv"}
+    contracts.assert_builds_without_memory(lambda: create_model(encoder="conv2d", overrides=small), (12, 16))
     contracts.assert_onnx_agrees(model, tmp_path, data_of, [(12, 16)])
 
 

@@ -13,6 +13,7 @@ from unetzoo.blocks.drop_block import DropBlock
 from unetzoo.blocks.dual_transformer import DualTransformer, dual_transformer
 from unetzoo.blocks.eca import EfficientChannelAttention
 from unetzoo.blocks.efficient_attention import EfficientAttention, efficient_attention
+from unetzoo.blocks.enhanced_transformer import EnhancedTransformer, enhanced_transformer
 from unetzoo.blocks.feature_fusion import FeatureFusion
 from unetzoo.blocks.fully_convolutional import FullyConvolutional
 from unetzoo.blocks.gated_conv import AttentionGatedConv, GatedConv, gated_down, gated_up
@@ -35,6 +36,7 @@ from unetzoo.blocks.patch_expanding import patch_expanding
 from unetzoo.blocks.patch_merging import PatchMerging, patch_merging
 from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
 from unetzoo.blocks.ramp_drop_path import ramp_drop_path
+from unetzoo.blocks.reduced_attention import ReducedAttention
 from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.residual_block import ResidualBlock
 from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
@@ -74,6 +76,7 @@ __all__ = [
     "DualTransformer",
     "EfficientAttention",
     "EfficientChannelAttention",
+    "EnhancedTransformer",
     "FeatureFusion",
     "FullyConvolutional",
     "GatedConv",
@@ -92,6 +95,7 @@ __all__ = [
     "MultiScaleDepthwise",
     "PatchMerging",
     "PooledBatchNorm",
+    "ReducedAttention",
     "ReflectPad",
     "ResidualBlock",
     "ReversibleBlock",
@@ -109,6 +113,7 @@ __all__ = [
     "conv_block",
     "dual_transformer",
     "efficient_attention",
+    "enhanced_transformer",
     "gated_down",
     "gated_up",
     "hvss",

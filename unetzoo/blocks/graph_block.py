@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from unetzoo.blocks.context import Context
 from unetzoo.levels import Level
-from unetzoo.nd import Activation, Norm, activation, conv, norm
+from unetzoo.nd import Activation, Norm, activation, conv, full_precision, norm
 
 __all__ = ["GraphBlock", "GraphBottleneck", "GraphConv", "grid_mean", "nearest_mean"]
 
@@ -127,7 +127,7 @@ def _nearest(tokens: Tensor, start: int, length: int, k: int) -> Tensor:
     tokens = tokens - tokens.mean(1, keepdim=True)
     some = tokens.narrow(1, start, length)
     # |a - b|^2 less |a|^2, which is the same for all b
-    with torch.autocast(tokens.device.type, enabled=False):
+    with full_precision(tokens):
         distance = tokens.square().sum(2).unsqueeze(1) - 2 * some @ tokens.transpose(1, 2)
     nodes = torch.arange(tokens.shape[1], device=tokens.device)
     itself = nodes.narrow(0, start, length).unsqueeze(1) == nodes
