@@ -8,6 +8,7 @@ from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.context import Context
 from unetzoo.blocks.context_block import ContextBlock
 from unetzoo.blocks.conv_block import conv_block
+from unetzoo.blocks.criss_cross import CrissCross, RecurrentCrissCross
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.drop_block import DropBlock
 from unetzoo.blocks.dual_transformer import DualTransformer, dual_transformer
@@ -38,6 +39,7 @@ from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
 from unetzoo.blocks.ramp_drop_path import ramp_drop_path
 from unetzoo.blocks.reduced_attention import ReducedAttention
 from unetzoo.blocks.reflect_pad import ReflectPad
+from unetzoo.blocks.region_nonlocal import RegionNonLocal
 from unetzoo.blocks.residual_block import ResidualBlock
 from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
 from unetzoo.blocks.rsu import RSU, rsu
@@ -71,6 +73,7 @@ __all__ = [
     "ChannelAttention",
     "Context",
     "ContextBlock",
+    "CrissCross",
     "DenseBottleneck",
     "DropBlock",
     "DualTransformer",
@@ -96,7 +99,9 @@ __all__ = [
     "PatchMerging",
     "PooledBatchNorm",
     "ReducedAttention",
+    "RecurrentCrissCross",
     "ReflectPad",
+    "RegionNonLocal",
     "ResidualBlock",
     "ReversibleBlock",
     "ReversibleStage",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from unetzoo.blocks.mlp import mlp
