@@ -18,7 +18,7 @@ def test_the_published_size_less_what_is_never_used(count: Callable[[nn.Module],
     # cross attention, the linear layers in front of it and behind it, and two blocks
     cross, enter, leave = 4_760_576, 512 * 512 + 512, 1024 * 512 + 512
     blocks = 2 * (count(dual) + 2 * 2 * 2 * 4 * 512)
-    # two of the three layer norms in each MLP that is used: 12 MLPs in the encoder, 8 in the decoder, 2 in skips
+    # two of the three layer norms in each of 12 MLPs in the encoder, 8 in the decoder, 2 in the skips
     norms = 2 * 2 * (4 * 4 * (128 + 320 + 512) + 4 * 4 * (128 + 320) + 4 * (128 + 320))
     assert count(model) == published - cross - enter - leave - blocks - norms == 29_690_201
 

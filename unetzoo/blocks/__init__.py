@@ -29,6 +29,7 @@ from unetzoo.blocks.mamba import Mamba, MambaLayer
 from unetzoo.blocks.mbconv import mbconv
 from unetzoo.blocks.mix_ffn import MixFFN
 from unetzoo.blocks.mlp import mlp
+from unetzoo.blocks.multi_frequency import MultiFrequencyMultiScale, multi_frequency_block
 from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.multi_scale_attention import MultiScaleChannelAttention
 from unetzoo.blocks.multi_scale_depthwise import MultiScaleDepthwise
@@ -93,13 +94,14 @@ __all__ = [
     "Mamba",
     "MambaLayer",
     "MixFFN",
+    "MultiFrequencyMultiScale",
     "MultiRes",
     "MultiScaleChannelAttention",
     "MultiScaleDepthwise",
     "PatchMerging",
     "PooledBatchNorm",
-    "ReducedAttention",
     "RecurrentCrissCross",
+    "ReducedAttention",
     "ReflectPad",
     "RegionNonLocal",
     "ResidualBlock",
@@ -125,6 +127,7 @@ __all__ = [
     "localisation_block",
     "mbconv",
     "mlp",
+    "multi_frequency_block",
     "multi_res_up",
     "norm_first_conv",
     "patch_expanding",

@@ -25,6 +25,7 @@ from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
 from unetzoo.skips.isim import InterScaleSkip
 from unetzoo.skips.laurel import LaurelSkip
+from unetzoo.skips.missformer_bridge import ContextBridge
 from unetzoo.skips.multi_level_se import MultiLevelSE
 from unetzoo.skips.neck import Neck
 from unetzoo.skips.nested import NestedSkip
@@ -59,6 +60,7 @@ __all__ = [
     "ChannelTransformer",
     "Concat",
     "ConcatSkip",
+    "ContextBridge",
     "ConvLSTMSkip",
     "DLAUp",
     "DeformedSkip",

@@ -1,0 +1,119 @@
+"""Rows that attend to all rows, pixel by pixel."""
+
+from collections.abc import Sequence
+from math import gcd
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unetzoo.blocks.mix_ffn import MixFFN
+from unetzoo.levels import Gate, Level, ratio
+from unetzoo.nd import conv
+from unetzoo.skips.base import SkipPathway
+
+__all__ = ["ContextBridge"]
+
+
+class ContextBridge(SkipPathway):
+    """Let every pixel of every row attend to the pixels of all rows, the bottleneck's among them.
+
+    The enhanced transformer context bridge of Huang et al. 2021, "MISSFormer", arXiv:2109.07162, sec. 3.4.
+    Every row becomes tokens of one width: a pixel of a wider row is several of them, each a group of its
+    channels. Keys and values are rows at the bottleneck's size, made by a convolution whose kernel is its
+    stride; the norms, queries, keys and values are shared by all rows, and each has an MLP of its own, at its
+    own width. Where a token is, only the depthwise convolution of the MLP sees, so any image size will do.
+
+    Args:
+        layers: Of the bridge.
+        channels: Width of a token, which must divide that of every row; ``None`` takes the largest that does.
+        heads: Of the attention.
+        identity_init: Start as the plain skip: the last layers of attention and MLPs are zero.
+
+    Raises:
+        ValueError: If a row is no multiple of ``channels``, or ``channels`` none of ``heads``.
+    """
+
+    identity = "concat"
+
+    def __init__(
+        self,
+        encoder: Sequence[Level],
+        decoder: Sequence[Gate],
+        *,
+        layers: int = 4,
+        channels: int | None = None,
+        heads: int = 1,
+        identity_init: bool = False,
+    ) -> None:
+        super().__init__(encoder, decoder)
+        widths = [row.channels for row in encoder]
+        width = gcd(*widths) if channels is None else channels
+        if any(c % width for c in widths) or width % heads:
+            raise ValueError(
+                f"rows of {widths} channels cannot be cut into tokens of {width} with {heads} heads; choose "
+                "skip.channels and skip.heads that divide them"
+            )
+        self.layers = nn.Sequential(*(_Layer(encoder, width, heads, identity_init) for _ in range(layers)))
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """One tensor per row to the same shapes."""
+        out: list[Tensor] = self.layers(features)
+        return out
+
+
+class _Layer(nn.Module):
+    def __init__(self, rows: Sequence[Level], width: int, heads: int, zero_init: bool) -> None:
+        super().__init__()
+        self.width, self.heads = width, heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.reduce = nn.ModuleList(_reduce(row, rows[-1]) for row in rows)
+        self.norm_reduced = nn.LayerNorm(width)
+        self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.mlps = nn.ModuleList(MixFFN(len(row.stride), row.channels) for row in rows)
+        if zero_init:
+            for last in (self.out, *(mlp.down for mlp in self.mlps)):
+                for parameter in last.parameters():  # type: ignore[union-attr]
+                    nn.init.zeros_(parameter)
+
+    def forward(self, rows: list[Tensor]) -> list[Tensor]:
+        first, second = self.norms
+        normed = [self.each(first, x) for x in rows]
+        reduced = [self.tokens(reduce(x)) for reduce, x in zip(self.reduce, normed, strict=True)]
+        k, v = map(self.split, self.key_value(self.norm_reduced(torch.cat(reduced, 1))).chunk(2, -1))
+        # one row's queries at a time are what all of them at once would be, without cutting and joining
+        rows = [
+            x + self.maps(self.attend(self.tokens(n), k, v), x) for x, n in zip(rows, normed, strict=True)
+        ]
+        return [x + mlp(self.each(second, x)) for mlp, x in zip(self.mlps, rows, strict=True)]
+
+    def attend(self, tokens: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, N, C) and two of (B, heads, M, C / heads) to (B, N, C)."""
+        found = F.scaled_dot_product_attention(self.split(self.query(tokens)), k, v)
+        out: Tensor = self.out(found.transpose(1, 2).flatten(2))
+        return out
+
+    def each(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """A layer for tokens on each group of channels of (B, C, *size)."""
+        return self.maps(layer(self.tokens(x)), x)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to (B, N, width), as many tokens per pixel as its channels make."""
+        return x.flatten(2).transpose(1, 2).unflatten(2, (-1, self.width)).flatten(1, 2)
+
+    def maps(self, tokens: Tensor, like: Tensor) -> Tensor:
+        """The way back."""
+        pixels = tokens.unflatten(1, (-1, like.shape[1] // self.width)).flatten(2)
+        return pixels.transpose(1, 2).reshape_as(like)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, N, heads * C) to (B, heads, N, C)."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+def _reduce(row: Level, bottleneck: Level) -> nn.Module:
+    factor = ratio(bottleneck.stride, row.stride)
+    if max(factor) == 1:
+        return nn.Identity()
+    return conv(len(factor), row.channels, row.channels, factor, stride=factor)
