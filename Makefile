@@ -1,6 +1,7 @@
 # On a fresh machine with Python 3.11+, make and pip:
 #   make demo     install, train, evaluate, export and predict in a few minutes; says where to look
 #   make test     install what the tests need, then lint, types and tests
+#   make kernels  compile and install unetzoo-kernels, which make state spaces fast on a CPU
 #   make test-all the same, with every encoder times every skip pathway
 # A second call installs nothing and needs no network. Another interpreter: make demo PYTHON=python3.12; more
 # processes for the tests, of one thread and about 2 GB each: make test JOBS=8
@@ -15,7 +16,7 @@ DEMO := runs/demo-seed0
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help demo test test-all lint format clean
+.PHONY: help demo kernels test test-all lint format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,7 +33,7 @@ demo: $(VENV)/.installed $(VENV)/.runtime
 	@echo "ONNX file       $(DEMO)/model.onnx"
 	@echo "predicted mask  $$(ls $(DEMO)/predicted/*)"
 
-test test-all: $(VENV)/.tests $(VENV)/.runtime lint
+test test-all: $(VENV)/.tests $(VENV)/.runtime kernels lint
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup $(if $(filter test-all,$@),,-m "not full")
 
 lint: $(VENV)/.tests
@@ -64,4 +65,12 @@ $(VENV)/.tests: $(VENV)/.installed
 # not an editable install: it is the folder unetzoo/inference under another name
 $(VENV)/.runtime: $(VENV)/.installed $(wildcard unetzoo/inference/*.py) export/runtime/hatch_build.py
 	$(PIP) install --quiet --no-deps --no-build-isolation --force-reinstall ./export/runtime
+	@touch $@
+
+kernels: $(VENV)/.kernels
+
+# without them everything works, state spaces slowly
+$(VENV)/.kernels: kernels/pyproject.toml kernels/CMakeLists.txt $(wildcard kernels/src/*) | $(VENV)/.installed
+	@if command -v $(firstword $(CXX)) > /dev/null; then $(PIP) install --quiet --force-reinstall ./kernels; \
+	else echo "make: no C++ compiler ($(CXX)), so unetzoo-kernels is not built and its tests are skipped"; fi
 	@touch $@

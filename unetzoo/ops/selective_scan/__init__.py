@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unetzoo.ops.selective_scan import compiled, segments
 from unetzoo.ops.selective_scan.export_forms import chosen_form, recorded_as
 from unetzoo.ops.selective_scan.reference import scan_step_by_step
-from unetzoo.ops.selective_scan.segments import STEPS, backward, forward
+from unetzoo.ops.selective_scan.segments import STEPS
 
 __all__ = ["recorded_as", "scan_step_by_step", "selective_scan"]
 
@@ -88,20 +89,22 @@ def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
 
 @torch.library.custom_op("unetzoo::selective_scan", mutates_args=())
 def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-    return forward(u, delta, A, B, C, reverse)
+    run = compiled.forward if compiled.takes(u, A) else segments.forward
+    return run(u, delta, A, B, C, reverse)
 
 
 @_scan.register_fake
 def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-    segments = (u.shape[1] + STEPS - 1) // STEPS
-    return torch.empty_like(u), u.new_empty(segments, u.shape[0], *A.shape)
+    starts = (u.shape[1] + STEPS - 1) // STEPS
+    return torch.empty_like(u), u.new_empty(starts, u.shape[0], *A.shape)
 
 
 @torch.library.custom_op("unetzoo::selective_scan_backward", mutates_args=())
 def _scan_backward(
     dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return backward(dy, u, delta, A, B, C, starts, reverse)
+    run = compiled.backward if compiled.takes(u, A) else segments.backward
+    return run(dy, u, delta, A, B, C, starts, reverse)
 
 
 @_scan_backward.register_fake

@@ -1,0 +1,70 @@
+// One vector of floats as wide as the instruction set of this translation unit, and its exponential.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+#define UNETZOO_ISA_NAME avx512
+#define UNETZOO_LANES 16
+#elif defined(__AVX2__)
+#define UNETZOO_ISA_NAME avx2
+#define UNETZOO_LANES 8
+#else
+#define UNETZOO_ISA_NAME baseline
+#define UNETZOO_LANES 4
+#endif
+
+namespace unetzoo {
+namespace UNETZOO_ISA_NAME {
+
+constexpr int lanes = UNETZOO_LANES;
+typedef float vec __attribute__((vector_size(4 * UNETZOO_LANES)));
+typedef int32_t ivec __attribute__((vector_size(4 * UNETZOO_LANES)));
+
+static inline vec splat(float x) { return x - vec{}; }
+
+static inline vec load(const float* from, int count) {
+  vec out{};
+  if (__builtin_expect(count >= lanes, 1))
+    std::memcpy(&out, from, sizeof(vec));
+  else
+    std::memcpy(&out, from, sizeof(float) * count);
+  return out;
+}
+
+static inline void store(float* to, vec value, int count) {
+  if (__builtin_expect(count >= lanes, 1))
+    std::memcpy(to, &value, sizeof(vec));
+  else
+    std::memcpy(to, &value, sizeof(float) * count);
+}
+
+static inline float sum(vec value) {
+  float out = 0;
+  for (int i = 0; i < lanes; ++i) out += value[i];
+  return out;
+}
+
+// 2^x within 2 ulp for x <= 126; what is below 2^-126 becomes 2^-126. Not a number stays so.
+static inline vec exp2(vec x) {
+  const vec low = splat(-126.0f), magic = splat(12582912.0f);
+  x = x < low ? low : x;
+  const vec shifted = x + magic;  // the integer nearest x, in the last bits
+  const vec f = x - (shifted - magic);
+  vec p = splat(1.54035304e-4f);  // Taylor's to the sixth term is 1e-8 on half a unit
+  p = p * f + 1.33335581e-3f;
+  p = p * f + 9.61812911e-3f;
+  p = p * f + 5.55041087e-2f;
+  p = p * f + 2.40226507e-1f;
+  p = p * f + 6.93147181e-1f;
+  p = p * f + 1.0f;
+  ivec bits;
+  std::memcpy(&bits, &shifted, sizeof(bits));
+  bits = (bits << 23) + (127 << 23);
+  vec scale;
+  std::memcpy(&scale, &bits, sizeof(scale));
+  return p * scale;
+}
+
+}  // namespace UNETZOO_ISA_NAME
+}  // namespace unetzoo

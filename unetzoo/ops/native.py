@@ -1,0 +1,70 @@
+"""The compiled kernels, if they are installed."""
+
+import ctypes
+import logging
+import os
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+__all__ = ["addresses", "library", "threads"]
+
+ABI = 1
+_log = logging.getLogger(__name__)
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The library of ``unetzoo-kernels``, or ``None`` where it is missing, too old or too new."""
+    if os.environ.get("UNETZOO_KERNELS", "1") == "0":
+        return None
+    try:
+        import unetzoo_kernels
+    except ImportError:
+        _log.info("unetzoo-kernels is not installed, so state spaces run in plain torch, many times slower")
+        return None
+    return _load(Path(unetzoo_kernels.LIBRARY))
+
+
+def _load(path: Path) -> ctypes.CDLL | None:
+    try:
+        loaded = ctypes.CDLL(os.fspath(path))
+        abi = loaded.unetzoo_abi()
+    except (OSError, AttributeError) as error:
+        _log.warning(
+            "%s: cannot be loaded (%s), so plain torch runs; install unetzoo-kernels again", path, error
+        )
+        return None
+    if abi != ABI:
+        _log.warning(
+            "%s: has interface %d and this version of unetzoo needs %d, so plain torch runs; "
+            "install the unetzoo-kernels that belongs to it",
+            path,
+            abi,
+            ABI,
+        )
+        return None
+    loaded.unetzoo_isa.restype = ctypes.c_char_p
+    loaded.unetzoo_use_threads_of.argtypes = [ctypes.c_void_p]
+    # torch loads its OpenMP for everybody: work in its threads, a second pool would fight over the cores
+    pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+    loaded.unetzoo_use_threads_of(pool and ctypes.cast(pool, ctypes.c_void_p))
+    return loaded
+
+
+def threads() -> int:
+    """As many as torch uses."""
+    return torch.get_num_threads()
+
+
+def addresses(*tensors: Tensor) -> list[ctypes.c_void_p]:
+    """Pointers to contiguous float32 tensors of the CPU."""
+    for tensor in tensors:
+        if tensor.dtype != torch.float32 or not tensor.is_contiguous() or tensor.device.type != "cpu":
+            raise ValueError(
+                f"a kernel was given {tensor.dtype} on {tensor.device}, strides {tensor.stride()}; "
+                "it takes contiguous float32 on the CPU"
+            )
+    return [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
