@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetzoo.nd import conv, max_pool
+from unetzoo.nd import conv, crop_to, max_pool, pad_to_multiple
 
 __all__ = ["RegionNonLocal"]
 
@@ -16,14 +16,15 @@ class RegionNonLocal(nn.Module):
 
     ``x + w(softmax(theta(x) phi(x)^T) g(x))`` per cell, an embedded Gaussian non-local block (Wang et al.
     2018, arXiv:1711.07971) with ``phi`` and ``g`` max-pooled by 2, in the wide cells of Park et al. 2022,
-    "MCW-Net", arXiv:2009.13990. ``w`` starts at zero, so that the block starts as the identity. A map that
-    does not divide into cells of even size is padded by its border, which is then attended to as well.
+    "MCW-Net", arXiv:2009.13990. A map that does not divide into cells of even size is padded by its border,
+    which is then attended to as well.
 
     Args:
         grid: Cells per axis; axes missing in front have one. A cell's own size follows from the map's.
+        identity_init: ``w`` starts at zero, as in the paper.
     """
 
-    def __init__(self, ndim: int, channels: int, *, grid: Sequence[int]) -> None:
+    def __init__(self, ndim: int, channels: int, *, grid: Sequence[int], identity_init: bool = True) -> None:
         super().__init__()
         if len(grid) > ndim or min(grid) < 1:
             raise ValueError(f"grid {list(grid)} must list up to {ndim} numbers of cells, 1 or more")
@@ -31,34 +32,22 @@ class RegionNonLocal(nn.Module):
         inner = max(1, channels // 2)
         self.theta, self.phi, self.g = (conv(ndim, channels, inner) for _ in range(3))
         self.w = conv(ndim, inner, channels)
-        for parameter in self.w.parameters():
-            nn.init.zeros_(parameter)
+        if identity_init:
+            for parameter in self.w.parameters():
+                nn.init.zeros_(parameter)
         self.pool = max_pool((2,) * ndim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
-        padded = self._pad(x)
-        cells = self._split(padded)  # (B * cells, C, *cell)
+        # two pixels per cell at least, or pooling would leave nothing
+        cells = self._split(pad_to_multiple(x, [2 * n for n in self.grid]))  # (B * cells, C, *cell)
         query = self.theta(cells)
         keys, values = self.pool(self.phi(cells)), self.pool(self.g(cells))
         q, k, v = (t.flatten(2).transpose(1, 2) for t in (query, keys, values))
         # one head: (B * cells, 1, pixels, inner)
         seen = F.scaled_dot_product_attention(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), scale=1.0)
         seen = seen.squeeze(1).transpose(1, 2).reshape(query.shape)
-        out = self._join(cells + self.w(seen))
-        for axis in range(2, x.dim()):
-            out = out.narrow(axis, 0, x.shape[axis])
-        return out
-
-    def _pad(self, x: Tensor) -> Tensor:
-        # two pixels per cell at least, or pooling would leave nothing
-        missing = [
-            (size + 2 * n - 1) // (2 * n) * (2 * n) - size
-            for size, n in zip(x.shape[2:], self.grid, strict=True)
-        ]
-        if all(isinstance(m, int) and m == 0 for m in missing):
-            return x
-        return F.pad(x, [p for m in reversed(missing) for p in (0, m)], mode="replicate")
+        return crop_to(self._join(cells + self.w(seen)), x)
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, C, *size) to (B * cells, C, *cell)."""

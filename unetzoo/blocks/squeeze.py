@@ -8,7 +8,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DCT", "Max", "Mean", "MeanMax", "Squeeze", "frequency_list", "make_squeeze", "pooling_matrix"]
+__all__ = [
+    "DCT",
+    "Max",
+    "Mean",
+    "MeanMax",
+    "Squeeze",
+    "cosine_basis",
+    "frequency_list",
+    "make_squeeze",
+    "pooling_matrix",
+]
 
 # (ndim, channels) to a module from (B, C, *size) to a list of summaries, each (B, C, 1, ...)
 Squeeze = Literal["gap", "dct", "max", "mean_max"] | Callable[[int, int], nn.Module]
@@ -90,15 +100,9 @@ class DCT(nn.Module):
         size: int | None = None,
     ) -> None:
         super().__init__()
-        if freq_ref not in ("image", "pixel"):
-            raise ValueError(f"freq_ref {freq_ref!r} is unknown; choose image or pixel")
-        chosen = frequency_list(frequencies, ndim) if isinstance(frequencies, str) else frequencies
-        if not chosen or any(len(f) != ndim or not all(0 <= k < 7 for k in f) for f in chosen):
-            raise ValueError(
-                f"frequencies {frequencies!r} are not lists of {ndim} indices from 0 to 6; give one per axis"
-            )
+        chosen = frequency_list(frequencies, ndim)
+        refuse_reference(freq_ref)
         self.size = 7 if size is None and freq_ref == "image" else size
-        # pixels per half period of index 1; None is the map's own size
         self.period = self.size if freq_ref == "image" else 7
         shares = [channels // len(chosen) + (k < channels % len(chosen)) for k in range(len(chosen))]
         of_channel = [f for f, share in zip(chosen, shares, strict=True) for _ in range(share)]
@@ -116,13 +120,25 @@ class DCT(nn.Module):
     def basis(self, length: int, device: torch.device) -> Tensor:
         """The 7 frequencies along an axis of ``length`` pixels, averaging folded in: (7, length), float32."""
         count = length if self.size is None else self.size
-        k = torch.arange(7, device=device, dtype=torch.float32)[:, None]
-        p = torch.arange(count, device=device, dtype=torch.float32)
-        scale = torch.where(k > 0, 2.0, 1.0) / count
-        waves = scale.sqrt() * (pi / self.period * k * (p + 0.5)).cos()  # type: ignore[operator]
+        waves = cosine_basis(count, device, self.period)
         if self.size is None:
             return waves
         return (waves[:, :, None] * pooling_matrix(self.size, length, device)).sum(1)
+
+
+def cosine_basis(
+    count: int, device: torch.device, period: int | None = None, *, orthonormal: bool = True
+) -> Tensor:
+    """Frequencies 0 to 6 of the DCT-II of ``count`` pixels, (7, count), float32.
+
+    Args:
+        period: Pixels per half period of frequency 1, if not all of them.
+        orthonormal: Make the sum of a wave's squares 1, else their mean.
+    """
+    k = torch.arange(7, device=device, dtype=torch.float32)[:, None]
+    p = torch.arange(count, device=device, dtype=torch.float32)
+    scale = (torch.where(k > 0, 2.0, 1.0) / (count if orthonormal else 1)).sqrt()
+    return scale * (pi / (count if period is None else period) * k * (p + 0.5)).cos()
 
 
 def pooling_matrix(size: int, length: int, device: torch.device) -> Tensor:
@@ -135,8 +151,24 @@ def pooling_matrix(size: int, length: int, device: torch.device) -> Tensor:
     return ((p >= start) & (p < end)).float() / (end - start).float()
 
 
-def frequency_list(name: str, ndim: int) -> list[tuple[int, ...]]:
-    """Index tuples of one of FcaNet's lists, best first; in 3D the lowest, by the sum of squares."""
+def refuse_reference(freq_ref: str) -> None:
+    """Refuse what frequencies cannot be counted in."""
+    if freq_ref not in ("image", "pixel"):
+        raise ValueError(f"freq_ref {freq_ref!r} is unknown; choose image or pixel")
+
+
+def frequency_list(name: str | Sequence[Sequence[int]], ndim: int) -> list[tuple[int, ...]]:
+    """Index tuples of one of FcaNet's lists, best first; in 3D the lowest, by the sum of squares.
+
+    Args:
+        name: {top,low,bot}{1,2,4,8,16,32}, or the index tuples themselves, which are checked.
+    """
+    if not isinstance(name, str):
+        if not name or any(len(f) != ndim or not all(0 <= k < 7 for k in f) for f in name):
+            raise ValueError(
+                f"frequencies {name} are not lists of {ndim} indices from 0 to 6; give one per axis"
+            )
+        return [tuple(f) for f in name]
     kind, count = name[:3], name[3:]
     if kind not in _RANKED or count not in map(str, _COUNTS) or (kind == "bot" and ndim != 2):
         raise ValueError(
