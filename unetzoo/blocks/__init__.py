@@ -11,6 +11,7 @@ from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.criss_cross import CrissCross, RecurrentCrissCross
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.drop_block import DropBlock
+from unetzoo.blocks.dual_attention import ChannelAffinity, DualAttention, PositionAttention
 from unetzoo.blocks.dual_transformer import DualTransformer, dual_transformer
 from unetzoo.blocks.eca import EfficientChannelAttention
 from unetzoo.blocks.efficient_attention import EfficientAttention, efficient_attention
@@ -34,15 +35,21 @@ from unetzoo.blocks.multi_res import MultiRes, multi_res_up, plain_width
 from unetzoo.blocks.multi_scale_attention import MultiScaleChannelAttention
 from unetzoo.blocks.multi_scale_depthwise import MultiScaleDepthwise
 from unetzoo.blocks.norm_first_conv import norm_first_conv
+from unetzoo.blocks.parallel_mamba import ParallelMamba
 from unetzoo.blocks.patch_expanding import patch_expanding
 from unetzoo.blocks.patch_merging import PatchMerging, patch_merging
+from unetzoo.blocks.point_means import point_means
+from unetzoo.blocks.polygon_fill import PolygonFill
 from unetzoo.blocks.pooled_norm import PooledBatchNorm, pooled_unit
+from unetzoo.blocks.pre_activation_block import PreActivationBlock
 from unetzoo.blocks.ramp_drop_path import ramp_drop_path
 from unetzoo.blocks.reduced_attention import ReducedAttention
 from unetzoo.blocks.reflect_pad import ReflectPad
 from unetzoo.blocks.region_nonlocal import RegionNonLocal
 from unetzoo.blocks.residual_block import ResidualBlock
+from unetzoo.blocks.residual_stage import residual_stage
 from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
+from unetzoo.blocks.ring_graph import ChebConv
 from unetzoo.blocks.rsu import RSU, rsu
 from unetzoo.blocks.sc_se import ScSE
 from unetzoo.blocks.selective_kernel import SelectiveKernel
@@ -50,12 +57,14 @@ from unetzoo.blocks.separable_block import separable_block
 from unetzoo.blocks.squeeze import DCT
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.blocks.ss2d import SS2D
+from unetzoo.blocks.ssd_block import SSDBlock
 from unetzoo.blocks.stage import Block, stage
 from unetzoo.blocks.state_space import StateSpace
 from unetzoo.blocks.sub_pixel import SubPixel, sub_pixel_up
 from unetzoo.blocks.swin_pair import SwinBlock, swin_pair
 from unetzoo.blocks.token_init import token_init
 from unetzoo.blocks.transposed_attention import TransposedAttention
+from unetzoo.blocks.tri_mamba import TriMamba
 from unetzoo.blocks.vss import VSS, vss
 from unetzoo.blocks.window_attention import WindowAttention
 
@@ -71,12 +80,15 @@ __all__ = [
     "AttentionRefinement",
     "Block",
     "BottleneckNorm",
+    "ChannelAffinity",
     "ChannelAttention",
+    "ChebConv",
     "Context",
     "ContextBlock",
     "CrissCross",
     "DenseBottleneck",
     "DropBlock",
+    "DualAttention",
     "DualTransformer",
     "EfficientAttention",
     "EfficientChannelAttention",
@@ -98,8 +110,12 @@ __all__ = [
     "MultiRes",
     "MultiScaleChannelAttention",
     "MultiScaleDepthwise",
+    "ParallelMamba",
     "PatchMerging",
+    "PolygonFill",
     "PooledBatchNorm",
+    "PositionAttention",
+    "PreActivationBlock",
     "RecurrentCrissCross",
     "ReducedAttention",
     "ReflectPad",
@@ -107,6 +123,7 @@ __all__ = [
     "ResidualBlock",
     "ReversibleBlock",
     "ReversibleStage",
+    "SSDBlock",
     "ScSE",
     "SelectiveKernel",
     "SpatialAttention",
@@ -115,6 +132,7 @@ __all__ = [
     "SubPixel",
     "SwinBlock",
     "TransposedAttention",
+    "TriMamba",
     "WindowAttention",
     "attentive_projection",
     "conv_block",
@@ -133,8 +151,10 @@ __all__ = [
     "patch_expanding",
     "patch_merging",
     "plain_width",
+    "point_means",
     "pooled_unit",
     "ramp_drop_path",
+    "residual_stage",
     "rsu",
     "separable_block",
     "stage",
