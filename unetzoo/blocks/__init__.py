@@ -17,6 +17,7 @@ from unetzoo.blocks.eca import EfficientChannelAttention
 from unetzoo.blocks.efficient_attention import EfficientAttention, efficient_attention
 from unetzoo.blocks.enhanced_transformer import EnhancedTransformer, enhanced_transformer
 from unetzoo.blocks.feature_fusion import FeatureFusion
+from unetzoo.blocks.fourier import FourierBlock
 from unetzoo.blocks.fully_convolutional import FullyConvolutional
 from unetzoo.blocks.gated_conv import AttentionGatedConv, GatedConv, gated_down, gated_up
 from unetzoo.blocks.gated_residual import GatedResidual
@@ -94,6 +95,7 @@ __all__ = [
     "EfficientChannelAttention",
     "EnhancedTransformer",
     "FeatureFusion",
+    "FourierBlock",
     "FullyConvolutional",
     "GatedConv",
     "GatedResidual",

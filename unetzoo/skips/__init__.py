@@ -19,7 +19,9 @@ from unetzoo.skips.dae_cross import EfficientCrossSkip
 from unetzoo.skips.dense_fpn import DenseFPN
 from unetzoo.skips.dla_up import DLAUp
 from unetzoo.skips.drop_block import DropBlockSkip
+from unetzoo.skips.dual_attention import DualAttentionSkip
 from unetzoo.skips.equalise import FeatureEqualiser
+from unetzoo.skips.fourier_fusion import FourierFusion
 from unetzoo.skips.fpn import FPN
 from unetzoo.skips.free_u import FreeU
 from unetzoo.skips.full_scale import FullScaleSkip
@@ -36,11 +38,13 @@ from unetzoo.skips.projected import ProjectedSkip
 from unetzoo.skips.res_path import ResPath
 from unetzoo.skips.reweight import Reweight
 from unetzoo.skips.sc_tuner import SCTuner
+from unetzoo.skips.scab import AttentionBridge
 from unetzoo.skips.scale import ScaleSkip
 from unetzoo.skips.scp import SpatialContext
 from unetzoo.skips.sdi import SDI
 from unetzoo.skips.shift import ShiftConnection
 from unetzoo.skips.sk import SKFusion
+from unetzoo.skips.sk_vm import MambaTriangle
 from unetzoo.skips.skip_attention import SkipAttention
 from unetzoo.skips.tps import DeformedSkip
 
@@ -50,6 +54,7 @@ __all__ = [
     "AdaptSkip",
     "AddSkip",
     "AggregationSkip",
+    "AttentionBridge",
     "AttentionGate",
     "AttentionGuidedSkip",
     "AttentionalFusion",
@@ -67,12 +72,15 @@ __all__ = [
     "DenseFPN",
     "DenseProductSkip",
     "DropBlockSkip",
+    "DualAttentionSkip",
     "EfficientCrossSkip",
     "FeatureEqualiser",
+    "FourierFusion",
     "FreeU",
     "FullScaleSkip",
     "InterScaleSkip",
     "LaurelSkip",
+    "MambaTriangle",
     "Merge",
     "MultiLevelSE",
     "Neck",
