@@ -45,7 +45,7 @@ class SeedEachStep(Callback):
 
 
 class EpochTable(Callback):
-    """``metrics.csv``: one row per epoch with losses, validation Dice, learning rate and seconds.
+    """``metrics.csv``: one row per epoch with losses, what the task validates, learning rate and seconds.
 
     The losses of auxiliary objectives have columns of their own beside the sum.
     The row is written before the epoch's checkpoint, and a resumed run first drops the rows of epochs it is
@@ -55,8 +55,6 @@ class EpochTable(Callback):
         path: The CSV file.
         echo: Print the row too, for logs in which a progress bar would only leave a smear.
     """
-
-    COLUMNS = ("epoch", "step", "train/loss", "val/loss", "val/dice", "lr", "seconds")
 
     def __init__(self, path: Path, *, echo: bool) -> None:
         self.path = path
@@ -76,10 +74,12 @@ class EpochTable(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the row and write the file anew."""
+        validated: tuple[str, ...] = getattr(pl_module, "validated", ())
+        first, last = ["epoch", "step", "train/loss"], [*validated, "lr", "seconds"]
         metrics = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name in self.COLUMNS or (name.startswith("train/") and not name.startswith("train/loss"))
+            if name in (*first, *last) or (name.startswith("train/") and not name.startswith("train/loss"))
         }
         seconds = time.monotonic() - self.started
         row = {
@@ -92,8 +92,8 @@ class EpochTable(Callback):
         if not trainer.is_global_zero:
             return
         text = io.StringIO()
-        parts = sorted({name for row in self.rows for name in row} - {*self.COLUMNS})
-        columns = [*self.COLUMNS[:3], *parts, *self.COLUMNS[3:]]
+        parts = sorted({name for row in self.rows for name in row} - {*first, *last})
+        columns = [*first, *parts, *last]
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)

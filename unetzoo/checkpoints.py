@@ -143,7 +143,7 @@ class RunCheckpoint(Checkpoint):
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
 
     def _metrics(self, trainer: Trainer) -> dict[str, float]:
-        names = ("train/loss", "val/loss", "val/dice")
+        names = ("train/loss", *getattr(trainer.lightning_module, "validated", ()))
         return {
             name: float(trainer.callback_metrics[name]) for name in names if name in trainer.callback_metrics
         }

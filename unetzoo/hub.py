@@ -96,7 +96,7 @@ class HubMixin:
         lines = [
             "---",
             "library_name: unetzoo",
-            "pipeline_tag: image-segmentation",
+            f"pipeline_tag: {'image-to-image' if self.data and self.data.target else 'image-segmentation'}",
             "---",
             "",
             "# A unetzoo model",
@@ -105,7 +105,7 @@ class HubMixin:
         if self.data:
             lines += [
                 f"- Bands: {', '.join(self.data.bands)}",
-                f"- Classes: {', '.join(c.name for c in self.data.classes)}",
+                f"- {'Predicts' if self.data.target else 'Classes'}: {', '.join(self.data.outputs)}",
                 f"- Normalisation: {self.data.normalisation.method}",
             ]
         lines += [

@@ -17,9 +17,9 @@ class SegmentationNetwork(HubMixin, nn.Module):
 
     Attributes:
         in_channels: Bands of the image.
-        num_classes: Classes, background included.
+        num_classes: Classes, background included; of a network that predicts an image, its bands.
         divisor: The network's own padding unit per axis; images of any size are accepted.
-        activation: softmax or sigmoid, what turns the logits into probabilities.
+        activation: softmax or sigmoid, what turns the logits into probabilities; none: they are an image.
         outputs: Number of logit channels.
         deep_supervision: Whether ``forward_deep`` returns more than the main logits.
         channels_last: Whether this network was measured faster in that memory layout on a CPU.

@@ -1,4 +1,4 @@
-"""SegmentationTask: one network, one loss, one data specification, as Lightning trains them."""
+"""One network, one loss, one data specification, as Lightning trains them; segmentation as such a task."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,22 +20,21 @@ from unetzoo.metrics import count, foreground, mean, overlap
 from unetzoo.network import SegmentationNetwork
 from unetzoo.transfer import freeze as freeze_parts
 
-__all__ = ["SegmentationTask", "case_dice"]
+__all__ = ["SegmentationTask", "Task", "case_dice"]
 
 Batch = dict[str, Any]
 
 
-class SegmentationTask(LightningModule):
+class Task(LightningModule):
     """Trains on patches, validates on whole cases with the tiling that prediction uses.
 
-    Logs ``train/loss``, ``lr``, and after each epoch ``val/loss`` and ``val/dice``: means over cases of the
-    loss on the whole case and of the mean Dice over foreground classes. A class that neither the case nor its
-    prediction has leaves the case's mean, a case without any leaves the metric. Under DDP both are the
-    numbers one process would get, whatever the number of processes.
+    Logs ``train/loss``, ``lr``, and after each epoch what `measure` says of the cases, as means over them;
+    what is nan of a case leaves that mean, but for the loss. Under DDP these are the numbers one process
+    would get, whatever the number of processes.
 
     Args:
         model: The network.
-        loss: Scalar from logits and target, ignoring 255.
+        loss: Scalar from what `read` makes of the network's outputs, and the target.
         optimizer: Makes the optimizer from parameter groups. Norms, biases and other vectors get no weight
             decay, nor do parameters that say so by an attribute ``no_weight_decay`` (the decays of a Mamba).
         data: What the images and classes are.
@@ -51,12 +50,14 @@ class SegmentationTask(LightningModule):
     Attributes:
         monitor: The metric that decides which checkpoint is the best, ...
         mode: ... the one where it is largest (max) or least (min).
-        validated: What validation logs of each case, in this order: its loss, its Dice.
+        validated: What validation logs of each case, the loss first.
+        reference: The part of a batch that outputs are compared with: mask or target.
     """
 
-    monitor = "val/dice"
-    mode: Literal["max", "min"] = "max"
-    validated: tuple[str, ...] = ("val/loss", "val/dice")
+    monitor: str
+    mode: Literal["max", "min"]
+    validated: tuple[str, ...]
+    reference: Literal["mask", "target"] = "mask"
 
     # with fewer validation cases than processes some have none, and that is fine
     allow_zero_length_dataloader_with_multiple_devices = True
@@ -88,7 +89,24 @@ class SegmentationTask(LightningModule):
         self.layout = torch.channels_last if (fast if channels_last is None else channels_last) else None
         if self.layout is not None:
             self.model.to(memory_format=self.layout)
-        self.cases: list[tuple[float, float]] = []
+        self.cases: list[tuple[float, ...]] = []
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """The network's outputs as loss and metrics take them."""
+        return outputs
+
+    def known(self, target: Tensor) -> Tensor:
+        """Where a target says anything."""
+        raise NotImplementedError
+
+    def measure(self, outputs: np.ndarray, target: np.ndarray) -> tuple[float, ...]:
+        """Metrics of a whole case, in the order of ``validated`` after the loss.
+
+        Args:
+            outputs: What `read` makes of the network's, (K, *size).
+            target: Of the case, without the batch's axis.
+        """
+        raise NotImplementedError
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for all but the frozen parts."""
@@ -104,11 +122,12 @@ class SegmentationTask(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of patches, over all heads if the model is deeply supervised."""
-        target = batch["mask"]
+        target = batch[self.reference]
         image = self.model.shown(batch["image"], target)
         if self.layout is not None:
             image = image.contiguous(memory_format=self.layout)
         outputs, auxiliary = self.model.forward_train(image, target)
+        outputs = [self.read(head) for head in outputs]
         weights = deep_supervision_weights(len(outputs), self.deep_supervision_weights)
         loss = deep_supervision_loss(self.loss, outputs, target, weights)
         loss = loss + sum(auxiliary.values())
@@ -154,32 +173,34 @@ class SegmentationTask(LightningModule):
             self._sync_buffers_in_forward(False)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """One whole case of any size; one without a single label has no say."""
-        target = batch["mask"][:1]
+        """One whole case of any size; one without a single known pixel has no say."""
+        target = batch[self.reference][:1]
         image = self.model.shown(batch["image"], target)[0]
-        if not bool((target != IGNORE).any()):
+        if not bool(self.known(target).any()):
             return
-        logits = predict_tiled(
+        tiled = predict_tiled(
             self.tiles,
             image.numpy(),
             tile=self.data.tile,
             overlap=self.overlap,
             batch_size=self.tile_batch,
         )
-        loss = self.loss(torch.from_numpy(logits)[None].to(self.device), target.to(self.device)).item()
-        self.cases.append((loss, case_dice(logits, target[0].numpy(), self.data)))
+        outputs = self.read(torch.from_numpy(tiled)[None].to(self.device))
+        loss = self.loss(outputs, target.to(self.device)).item()
+        self.cases.append((loss, *self.measure(outputs[0].cpu().numpy(), target[0].numpy())))
 
     def on_validation_epoch_end(self) -> None:
         """Means over the cases of all processes."""
         cases = self.cases
         if self.trainer.world_size > 1:
             self._sync_buffers_in_forward(True)
-            parts: list[list[tuple[float, float]]] = [[] for _ in range(self.trainer.world_size)]
+            parts: list[list[tuple[float, ...]]] = [[] for _ in range(self.trainer.world_size)]
             dist.all_gather_object(parts, cases)
             cases = [case for part in parts for case in part]
-        # fsum rounds once, so the order in which processes hold the cases cannot show
-        dice = [c[1] for c in cases if not math.isnan(c[1])]
-        for name, values in zip(self.validated, ([c[0] for c in cases], dice), strict=False):
+        for index, name in enumerate(self.validated):
+            # a loss that is no number must show
+            values = [case[index] for case in cases if index == 0 or not math.isnan(case[index])]
+            # fsum rounds once, so the order in which processes hold the cases cannot show
             self.log(name, math.fsum(values) / len(values) if values else math.nan, prog_bar=True)
 
     def tiles(self, x: np.ndarray) -> np.ndarray:
@@ -220,6 +241,27 @@ class SegmentationTask(LightningModule):
         wrapper = self.trainer.strategy.model
         if isinstance(wrapper, nn.parallel.DistributedDataParallel):
             wrapper.require_forward_param_sync = on
+
+
+class SegmentationTask(Task):
+    """Learns classes; ``val/dice`` decides.
+
+    It is the mean over cases of the mean Dice over foreground classes. A class that neither the case nor its
+    prediction has leaves the case's mean, a case without any leaves the metric. A loss takes logits and ids,
+    and ignores 255.
+    """
+
+    monitor = "val/dice"
+    mode: Literal["max", "min"] = "max"
+    validated = ("val/loss", "val/dice")
+
+    def known(self, target: Tensor) -> Tensor:
+        """Where there is a label."""
+        return target != IGNORE
+
+    def measure(self, outputs: np.ndarray, target: np.ndarray) -> tuple[float, ...]:
+        """The case's Dice."""
+        return (case_dice(outputs, target, self.data),)
 
 
 def case_dice(logits: np.ndarray, reference: np.ndarray, data: DataSpec) -> float:

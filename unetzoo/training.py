@@ -25,10 +25,10 @@ from unetzoo.callbacks import EpochTable, SeedEachStep
 from unetzoo.checkpoints import AtomicCheckpointIO, RunCheckpoint, atomic
 from unetzoo.datasets import SegmentationData
 from unetzoo.datasets.sampling import DrawSampler
-from unetzoo.inference.contract import DataSpec
+from unetzoo.inference.contract import DataSpec, ImageTarget
 from unetzoo.network import SegmentationNetwork
 from unetzoo.resume import Start, start_of
-from unetzoo.task import SegmentationTask
+from unetzoo.task import Task
 from unetzoo.transfer import start_from
 from unetzoo.zoo import build as build_model
 
@@ -131,7 +131,7 @@ def _filled(cfg: DictConfig, spec: DataSpec) -> DictConfig:
     cfg = cfg.copy()
     for key, value, names in (
         ("in_channels", len(spec.bands), spec.bands),
-        ("num_classes", len(spec.classes), [c.name for c in spec.classes]),
+        ("num_classes", len(spec.outputs), spec.outputs),
     ):
         given = cfg.model.get(key)
         if given is not None and given != value:
@@ -160,6 +160,13 @@ def _match(model: SegmentationNetwork, spec: DataSpec) -> None:
             f"the model is {model.ndim}D but the data is {spec.ndim}D; choose another model or encoder"
         )
     outputs = model.outputs
+    if spec.target is not None:
+        _match_target(model, spec.target)
+        return
+    if model.activation == "none":
+        raise ValueError(
+            "the data has classes and the head predicts an image; choose model/head=multiclass, or data.target"
+        )
     if spec.multilabel and model.activation != "sigmoid":
         raise ValueError(
             "the data has one mask per class (data.multilabel=true); choose model/head=multilabel, or "
@@ -173,6 +180,24 @@ def _match(model: SegmentationNetwork, spec: DataSpec) -> None:
         raise ValueError(f"the head has {outputs} outputs for {len(spec.classes)} classes")
 
 
+def _match_target(model: SegmentationNetwork, target: ImageTarget) -> None:
+    """Refuse a network that cannot learn an image."""
+    if model.activation != "none":
+        raise ValueError(
+            f"the data has target images and the head's activation is {model.activation}; choose "
+            "model/head=regression"
+        )
+    if model.outputs != len(target.bands):
+        raise ValueError(f"the head has {model.outputs} outputs for {len(target.bands)} bands of the target")
+    if type(model).shown is not SegmentationNetwork.shown:
+        raise ValueError(f"{type(model).__name__} learns from masks and the data has target images")
+    for name, _ in model.objectives():
+        raise ValueError(
+            f"the auxiliary objective '{name}' learns classes and the data has target images; "
+            "choose model/auxiliary=none"
+        )
+
+
 def _initialise(model: SegmentationNetwork, cfg: DictConfig, start: Start) -> None:
     """Take over another run's weights, where a new run says so."""
     path, fresh = cfg.get("init"), list(cfg.get("fresh") or ())
@@ -182,12 +207,16 @@ def _initialise(model: SegmentationNetwork, cfg: DictConfig, start: Start) -> No
         _say(start_from(model, path, fresh=fresh))
 
 
-def _task(cfg: DictConfig, model: SegmentationNetwork, spec: DataSpec) -> SegmentationTask:
+def _task(cfg: DictConfig, model: SegmentationNetwork, spec: DataSpec) -> Task:
     loss, optimizer, scheduler = (_build(cfg, key) for key in ("loss", "optimizer", "scheduler"))
     options = dict(cfg.get("task", {}))
     try:
         kind = get_class(options.pop("_target_", "unetzoo.task.SegmentationTask"))
-        task: SegmentationTask = kind(model, loss, optimizer, scheduler=scheduler, data=spec, **options)
+        if spec.target is not None and getattr(kind, "reference", "") != "target":
+            raise ValueError(
+                f"the data has target images, and {kind.__name__} does not learn such; choose task=regression"
+            )
+        task: Task = kind(model, loss, optimizer, scheduler=scheduler, data=spec, **options)
     except TypeError as error:
         raise ValueError(f"task: {error}") from error
     task.build_optimizer()  # refuses a wrong setting here, before other processes start and say it again
@@ -195,7 +224,7 @@ def _task(cfg: DictConfig, model: SegmentationNetwork, spec: DataSpec) -> Segmen
 
 
 def _trainer(
-    cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start, task: SegmentationTask
+    cfg: DictConfig, run_dir: Path, config: str, spec: DataSpec, start: Start, task: Task
 ) -> Trainer:
     bar = sys.stderr.isatty()
     defaults = {"enable_progress_bar": bar, "enable_model_summary": False, "num_sanity_val_steps": 0}
@@ -232,7 +261,7 @@ def _logger(loggers: DictConfig, name: str, start: Start) -> Any:
     return _build(loggers, name, **({"purge_step": start.steps} if again else {}))
 
 
-def _fit(trainer: Trainer, task: SegmentationTask, data: _RunData, start: Start, run_dir: Path) -> None:
+def _fit(trainer: Trainer, task: Task, data: _RunData, start: Start, run_dir: Path) -> None:
     main = threading.current_thread() is threading.main_thread()
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:

@@ -11,12 +11,12 @@ from torch.optim import Optimizer
 from unetzoo.inference.contract import IGNORE, DataSpec
 from unetzoo.inference.tiling import pad_to, windows
 from unetzoo.network import SegmentationNetwork
-from unetzoo.task import Batch, SegmentationTask
+from unetzoo.task import Batch, Task
 
 __all__ = ["UnsupervisedTask"]
 
 
-class UnsupervisedTask(SegmentationTask):
+class UnsupervisedTask(Task):
     """Trains and validates on the losses of the network's own `forward_train`; no label is seen.
 
     ``train/loss`` and ``val/loss`` are their sum, ``val/loss`` as the mean over the tiles of a case and then
@@ -83,4 +83,4 @@ class UnsupervisedTask(SegmentationTask):
             torch.stack([*self.losses(torch.from_numpy(tile)[None].to(self.device)).values()]).sum().item()
             for tile in tiles
         ]
-        self.cases.append((sum(values) / len(values), float("nan")))
+        self.cases.append((sum(values) / len(values),))

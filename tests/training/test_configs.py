@@ -18,8 +18,23 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in Path(ROOT, group).glob("*.yaml"))
 
 
+IMAGE_LOSSES = {"l1", "multi_window"}
+
+
+@pytest.mark.parametrize("name", sorted(IMAGE_LOSSES))
+def test_loss_of_images_takes_images_alone(config: Compose, name: str) -> None:
+    loss = instantiate(config(f"loss={name}", "model/head=regression").loss)
+    image = torch.randn(2, 3, 8, 8, requires_grad=True)
+    value = loss(image, torch.randn(2, 3, 8, 8))
+    value.backward()
+    assert value > 0
+    assert image.grad is not None
+    with pytest.raises(ValueError, match="choose loss=dice_ce for classes"):
+        loss(image, torch.randint(0, 2, (2, 3, 8, 8)))
+
+
 @pytest.mark.parametrize("head", ["multiclass", "binary", "multilabel"])
-@pytest.mark.parametrize("name", names("loss"))
+@pytest.mark.parametrize("name", sorted({*names("loss")} - IMAGE_LOSSES))
 def test_loss_goes_with_every_head(config: Compose, name: str, head: str) -> None:
     loss = instantiate(config(f"loss={name}", f"model/head={head}").loss)
     logits = torch.randn(2, 1 if head == "binary" else 3, 8, 8, requires_grad=True)

@@ -57,6 +57,10 @@ def _describe(data: "SegmentationData") -> None:
     for index, known in enumerate(spec.classes):
         ids = ", ".join(map(str, known.ids))
         print(f"{'classes' if index == 0 else '':12}{index} {known.name} (id {ids} in the masks)")
+    if spec.target is not None:
+        low, high = spec.target.value_range
+        unit = f" {spec.target.unit}" if spec.target.unit else ""
+        print(f"target      {', '.join(spec.target.bands)}, {low:g} to {high:g}{unit}")
     for split in ("train", "val", "test"):
         print(f"{split:12}{len(data.cases(split))} cases")
     print(f"patch       {' x '.join(map(str, spec.tile))}")

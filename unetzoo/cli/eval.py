@@ -7,7 +7,7 @@ usage: unetzoo eval ckpt=... [split=test] [out=...] [key=value ...]
   unetzoo eval ckpt=best.ckpt data=folder data.images=img data.masks=msk     another set
 
 The data is what the model was trained on, as its file says, changed by data.key=value. Writes cases.csv,
-summary.json and report.html, which opens without network.
+summary.json and, for classes, report.html, which opens without network.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def run(args: list[str]) -> int:
 
 
 def _eval(cfg: DictConfig, chosen: str | None) -> int:
-    from unetzoo.evaluation import evaluate
+    from unetzoo.evaluation import evaluate, evaluate_images
 
     ckpt = Path(cfg.ckpt)
     predictor = open_predictor(ckpt, cfg.overlap)
@@ -45,20 +45,18 @@ def _eval(cfg: DictConfig, chosen: str | None) -> int:
     if chosen is None and changes.keys() <= _WHERE | _SPLIT:
         data.spec = spec  # bands, classes and statistics stay those of training
     out = Path(cfg.out) if cfg.out else run_folder(ckpt) / "eval" / str(cfg.split)
-    summary = evaluate(
-        predictor,
-        data,
-        cfg.split,
-        out,
-        empty=cfg.empty,
-        nsd_tolerance=cfg.nsd_tolerance,
-        flips=cfg.flips,
-        batch_size=cfg.batch_size,
-        run_dir=run_folder(ckpt),
-        checkpoint=ckpt if ckpt.is_file() else None,
-    )
-    print(summary.text())
-    print(f"report      {out / 'report.html'}\ntable       {out / 'cases.csv'}")
+    options = {
+        "flips": cfg.flips,
+        "batch_size": cfg.batch_size,
+        "checkpoint": ckpt if ckpt.is_file() else None,
+    }
+    if spec.target is not None:
+        print(evaluate_images(predictor, data, cfg.split, out, **options).text())
+    else:
+        options |= {"empty": cfg.empty, "nsd_tolerance": cfg.nsd_tolerance, "run_dir": run_folder(ckpt)}
+        print(evaluate(predictor, data, cfg.split, out, **options).text())
+        print(f"report      {out / 'report.html'}")
+    print(f"table       {out / 'cases.csv'}")
     if ckpt.suffix != ".onnx":
         print(f"next        unetzoo export ckpt={ckpt}")
     return 0

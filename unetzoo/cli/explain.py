@@ -90,7 +90,8 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
 def _from_data(cfg: DictConfig) -> tuple[int, int, list[int] | None, str]:
     """Bands, classes, patch size, and a word on what was assumed because the data is not there."""
     bands, classes = cfg.model.in_channels, cfg.model.num_classes
-    given, named = cfg.data.get("bands"), cfg.data.get("classes")
+    given, target = cfg.data.get("bands"), cfg.data.get("target") or {}
+    named = cfg.data.get("classes") or target.get("bands")
     if bands is None and given is not None:
         bands = given if isinstance(given, int) else len(given)
     if classes is None and named is not None:
@@ -108,7 +109,7 @@ def _from_data(cfg: DictConfig) -> tuple[int, int, list[int] | None, str]:
         if sentence(cause) is None:
             raise
         return bands or 3, classes or 2, tile, f"bands and classes are assumed, because {sentence(cause)}"
-    return bands or len(spec.bands), classes or len(spec.classes), tile or list(spec.tile), ""
+    return bands or len(spec.bands), classes or len(spec.outputs), tile or list(spec.tile), ""
 
 
 def _full_size(size: Sequence[int] | None, model: "SegmentationNetwork") -> list[int]:

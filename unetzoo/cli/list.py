@@ -27,6 +27,7 @@ GROUPS = {  # what is asked for: the folder under configs/, which is also the na
     "data": "data",
     "augment": "augment",
     "losses": "loss",
+    "tasks": "task",
     "optimizers": "optimizer",
     "schedulers": "scheduler",
     "trainers": "trainer",

@@ -1,4 +1,4 @@
-"""Write label maps for files and folders.
+"""Write label maps for files and folders, or the images a regression predicts.
 
 usage: unetzoo predict ckpt=... inputs=... out=... [flips=true] [probabilities=true]
 

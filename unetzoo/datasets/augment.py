@@ -19,10 +19,17 @@ Recipe = Sequence[Mapping[str, Mapping[str, Any] | None]]
 
 
 class Augment(Protocol):
-    """Changes a patch and its mask together."""
+    """Changes a patch and its mask, or its target image, together.
+
+    A target is moved as the image is, with linear interpolation, and keeps its values: transforms of
+    intensities are for the image alone.
+    """
 
     def __call__(self, x: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """(C, *size) float32 and (*size) or (K, *size) uint8 in the same shapes, by the seed alone."""
+        """(C, *size) float32 and (*size) or (K, *size) uint8 in the same shapes, by the seed alone.
+
+        A target stands in the mask's place as (K, *size) float32, NaN where it does not count.
+        """
         ...
 
 
@@ -47,7 +54,7 @@ class Augment2d:
 
     def __init__(self, transforms: Recipe) -> None:
         self.transforms = transforms
-        self._compose: Any = None
+        self._composed: dict[bool, Any] = {}
 
     def __call__(self, x: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``Augment``."""
@@ -55,30 +62,32 @@ class Augment2d:
             raise ValueError(
                 f"this augment recipe is for 2D images, the data is {x.ndim - 1}D; choose augment=volume"
             )
-        if self._compose is None:
-            self._compose = self._build()
+        image_target = mask.dtype != np.uint8
+        if image_target not in self._composed:
+            self._composed[image_target] = self._build(image_target)
+        compose = self._composed[image_target]
         # one generator for all: set_random_seed gives every transform its own of the same seed, and two flips
         # with p=0.5 would always agree
-        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         low, scale = float(x.min()), float(np.ptp(x)) or 1.0
-        layers = mask if mask.ndim == 3 else mask[None]
-        result = self._compose(
+        result = compose(
             image=np.ascontiguousarray(((x - low) / scale * 0.5 + 0.25).transpose(1, 2, 0)),
-            # uint8 wraps IGNORE to 0, the value that every transform fills masks with by default
-            mask=np.ascontiguousarray((layers + np.uint8(1)).transpose(1, 2, 0)),
+            mask=np.ascontiguousarray(_layers(mask, x.ndim).transpose(1, 2, 0)),
         )
         image = ((result["image"] - 0.25) * 2 * scale + low).transpose(2, 0, 1).astype(np.float32)
-        layers = result["mask"].transpose(2, 0, 1) - np.uint8(1)
-        return _checked(x, mask, image, layers.reshape(mask.shape) if layers.size == mask.size else layers)
+        return _checked(x, mask, image, _unlayered(result["mask"].transpose(2, 0, 1), mask))
 
-    def _build(self) -> Any:
+    def _build(self, image_target: bool) -> Any:
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks PyPI for news otherwise
         import albumentations
         import cv2
 
         cv2.setNumThreads(0)  # OpenCV's threads do not survive the fork of a loader's worker
         kinds = (albumentations.BasicTransform, albumentations.BaseCompose)
-        return albumentations.Compose(_build(self.transforms, albumentations, kinds))
+        return albumentations.Compose(
+            _build(self.transforms, albumentations, kinds),
+            mask_interpolation=cv2.INTER_LINEAR if image_target else None,
+        )
 
 
 class Augment3d:
@@ -91,7 +100,7 @@ class Augment3d:
 
     def __init__(self, transforms: Recipe) -> None:
         self.transforms = transforms
-        self._compose: Any = None
+        self._composed: dict[bool, Any] = {}
 
     def __call__(self, x: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``Augment``."""
@@ -99,22 +108,21 @@ class Augment3d:
             raise ValueError(
                 f"this augment recipe is for volumes, the data is {x.ndim - 1}D; choose augment=light"
             )
-        if self._compose is None:
-            self._compose = self._build()
-        self._compose.set_random_state(seed)
-        layers = mask if mask.ndim == 4 else mask[None]
-        # uint8 wraps IGNORE to 0, the value MONAI pads with
-        result = self._compose({"image": x.copy(), "mask": (layers + np.uint8(1)).astype(np.float32)})
-        ids = np.asarray(result["mask"])
-        if (ids != ids.round()).any():
+        image_target = mask.dtype != np.uint8
+        if image_target not in self._composed:
+            self._composed[image_target] = self._build(image_target)
+        compose = self._composed[image_target]
+        compose.set_random_state(seed)
+        result = compose({"image": x.copy(), "mask": _layers(mask, x.ndim).astype(np.float32)})
+        layers = np.asarray(result["mask"])
+        if not image_target and (layers != layers.round()).any():
             raise ValueError(
                 "the augment recipe interpolates the mask; give its transforms mode: [bilinear, nearest]"
             )
-        layers = ids.astype(np.uint8) - np.uint8(1)
         image = np.asarray(result["image"], np.float32)
-        return _checked(x, mask, image, layers.reshape(mask.shape) if layers.size == mask.size else layers)
+        return _checked(x, mask, image, _unlayered(layers, mask))
 
-    def _build(self) -> Any:
+    def _build(self, image_target: bool) -> Any:
         from monai import transforms
         from monai.transforms.compose import Compose
         from monai.transforms.transform import MapTransform
@@ -122,7 +130,40 @@ class Augment3d:
         from unetzoo.datasets.elastic import RandElasticd
 
         own = {"RandElasticd": RandElasticd}
-        return Compose(_build(self.transforms, transforms, (MapTransform,), own))
+        recipe = _interpolated(self.transforms) if image_target else self.transforms
+        return Compose(_build(recipe, transforms, (MapTransform,), own))
+
+
+def _layers(mask: np.ndarray, ndim: int) -> np.ndarray:
+    """A mask or target as layers in which 0, what all transforms fill with, means that nothing is known.
+
+    uint8 wraps IGNORE to 0. A target is followed by a layer that is 1 where it counts.
+    """
+    if mask.dtype == np.uint8:
+        return (mask if mask.ndim == ndim else mask[None]) + np.uint8(1)
+    counts = np.isfinite(mask).all(axis=0, keepdims=True)
+    return np.concatenate([np.where(counts, mask, 0), counts]).astype(np.float32)
+
+
+def _unlayered(layers: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Inverse of `_layers`; a pixel mixed with one that does not count does not count."""
+    if mask.dtype == np.uint8:
+        layers = layers.astype(np.uint8) - np.uint8(1)
+        return layers.reshape(mask.shape) if layers.size == mask.size else layers
+    return np.where(layers[-1:] > 1 - 1e-3, layers[:-1], np.nan).astype(np.float32)
+
+
+def _interpolated(recipe: Recipe) -> Recipe:
+    """The recipe with ``nearest`` replaced by ``bilinear``, wherever it stands."""
+
+    def linear(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: linear(value) for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return [linear(value) for value in part]
+        return "bilinear" if part == "nearest" else part
+
+    return [linear(entry) for entry in recipe]
 
 
 def _build(

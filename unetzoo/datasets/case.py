@@ -1,4 +1,4 @@
-"""One image with its mask, as the sources list it and as it is read."""
+"""One image with its mask or target image, as the sources list it and as it is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..inference.contract import IGNORE
 from ..inference.geometry import Image
 
 SPLITS = ("train", "val", "test")
@@ -17,9 +18,10 @@ class Case:
 
     Args:
         name: Unique in the set; the image's file name without its suffix unless the manifest says otherwise.
-        mask: None where the source names no mask.
+        mask: None where the source names no mask. Beside a target it says where the target counts.
         group: Cases that belong together (patient, scene, video) share it and stay in one split.
         split: ``train``, ``val`` or ``test``; empty while undecided.
+        target: Image that is to be predicted from this one, on the same grid.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Case:
     mask: Path | None
     group: str
     split: str = ""
+    target: Path | None = None
 
 
 class Listing(NamedTuple):
@@ -44,7 +47,22 @@ class Sample(NamedTuple):
     x: np.ndarray
     """Normalised, (C, *size) float32."""
     mask: np.ndarray
-    """Class indices (*size) uint8, or 0 and 1 per class (K, *size) if multilabel; IGNORE: not known."""
+    """Class indices (*size) uint8, or 0 and 1 per class (K, *size) if multilabel; IGNORE: not known.
+
+    Beside a target 1, and IGNORE where the target does not count.
+    """
+    target: np.ndarray | None = None
+    """In its own unit, (K, *size) float32, NaN where it does not count; None where there are classes."""
+
+    @property
+    def reference(self) -> np.ndarray:
+        """What a prediction is compared with: the target if there is one, else the mask."""
+        return self.mask if self.target is None else self.target
+
+
+def counted(target: np.ndarray) -> np.ndarray:
+    """A target (K, *size) to (*size) uint8: 1 where it counts, IGNORE elsewhere."""
+    return np.where(np.isfinite(target).all(axis=0), 1, IGNORE).astype(np.uint8)
 
 
 def split_of(word: str) -> str:

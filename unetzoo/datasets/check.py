@@ -47,6 +47,9 @@ def check_cases(
             pixels += finding.pixels
             if progress:
                 progress(done, len(cases))
+    problems += _same_pictures(cases)
+    if spec.target is not None:
+        return Report(problems, notes)
     total = max(1, pixels.total())
     shares = ", ".join(f"{c.name} {pixels[i] / total:.2%}" for i, c in enumerate(spec.classes))
     notes.append(f"pixel share of the labelled part: {shares}")
@@ -55,7 +58,7 @@ def check_cases(
         for i, c in enumerate(spec.classes)
         if not pixels[i] and not problems
     ]
-    return Report(problems + _same_pictures(cases), notes)
+    return Report(problems, notes)
 
 
 def empty_splits(cases: Sequence[Case]) -> Report:
@@ -90,6 +93,10 @@ def _check_case(case: Case, spec: DataSpec) -> _Finding:
         notes.append(
             f"{case.image}: has one value everywhere ({values[0, 0]}); leave it out, or set data.nodata"
         )
+    if sample.target is not None:
+        if not np.isfinite(sample.target).any():
+            notes.append(f"{case.target}: has no pixel that counts")
+        return _Finding([], notes, Counter())
     pixels = _count(sample, spec)
     if not pixels:
         notes.append(f"{case.mask}: has no labelled pixel")

@@ -1,6 +1,7 @@
 """The data of a run: from a data config to cases, their spec, and loaders."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from ..inference.contract import ClassSpec, DataSpec
+from ..inference.contract import ClassSpec, DataSpec, ImageTarget
 from .augment import Augment, Unchanged
 from .case import SPLITS, Case, Listing, Sample
 from .check import Report, check_cases, empty_splits
@@ -18,18 +19,18 @@ from .patches import Example, TrainPatches, WholeCases
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
-from .spec import default_patch, facts, normalisation_of
+from .spec import default_patch, facts, normalisation_of, target_of
 from .survey import OnError, Survey, discover_classes, refuse, survey_images
 
 
 class SegmentationData(LightningDataModule):
-    """Images with masks, from a manifest or from two folders. Constructing it reads nothing.
+    """Images with masks or target images, from a manifest or two folders. Constructing it reads nothing.
 
     Args:
         name: Of the set; for run names and reports.
         root: Folder that the other paths are relative to.
         images: Folder of images, paired by name with those in `masks`; or else:
-        manifest: CSV with image, mask, split, group.
+        manifest: CSV with image, mask or target, split, group.
         splits: JSON with the file names of train, val and test.
         group: Regular expression; what it matches in a case's name is its group. None: the manifest's groups,
             or each case its own.
@@ -43,13 +44,16 @@ class SegmentationData(LightningDataModule):
         classes: Mapping of names to ids, see ``parse_classes``; None: as found in the masks.
         ignore_index: Id in the masks that means "no label".
         multilabel: Classes may overlap.
+        target: Arguments of ``ImageTarget`` where an image is to be predicted, whose files stand in the
+            manifest's column target; masks then say where it counts. ``mean``, ``std`` and ``value_range``
+            are taken from the training targets if they are not given. None: classes.
         normalise: Arguments of ``Normalisation``; ``fixed`` without numbers takes mean and std from the
             training images.
         nodata: Raw value that means "no data", beside what the files declare.
         patch: Size of training patches and of the tile at inference; None: the median image, at most 256 px
             or 64 voxels.
         samples_per_epoch: None: the number of train cases. Rounded up to whole batches.
-        foreground: Fraction of patches centred on a foreground pixel.
+        foreground: Fraction of patches centred on a foreground pixel, or where the target counts.
         augment: Applied to normalised training patches; None: nothing.
         cache: Keep decoded cases in memory.
         cache_gb: At most so much, shared by the workers.
@@ -75,6 +79,7 @@ class SegmentationData(LightningDataModule):
         classes: Mapping[str, Any] | Sequence[str] | None = None,
         ignore_index: int | None = None,
         multilabel: bool = False,
+        target: Mapping[str, Any] | None = None,
         normalise: Mapping[str, Any] | None = None,
         nodata: float | None = None,
         patch: Sequence[int] | None = None,
@@ -114,6 +119,9 @@ class SegmentationData(LightningDataModule):
         self.bands = bands if bands is None or isinstance(bands, int) else tuple(bands)
         self.classes = None if classes is None else parse_classes(classes, multilabel=multilabel)
         self.ignore_index, self.multilabel, self.nodata = ignore_index, multilabel, nodata
+        self.target = None if target is None else dict(target)
+        if self.target is not None and manifest is None:
+            raise ValueError("data.target needs data.manifest, a CSV with the columns image and target")
         self.normalise = dict(normalise or {"method": "percentile"})
         self.patch = None if patch is None else tuple(int(p) for p in patch)
         self.seed, self.batch_size, self.samples_per_epoch = seed, batch_size, samples_per_epoch
@@ -201,7 +209,12 @@ class SegmentationData(LightningDataModule):
             return Report([str(error)], [])
         empty = empty_splits(listing.cases)
         problems, notes = listing.problems + empty.problems, listing.notes + empty.notes
-        there = [c for c in listing.cases if c.mask is not None and c.image.is_file() and c.mask.is_file()]
+        there = [
+            case
+            for case in listing.cases
+            if (case.mask or case.target) is not None
+            and all(file is None or file.is_file() for file in (case.image, case.mask, case.target))
+        ]
         try:
             survey, spec = self._lenient(there)
             found = check_cases(there, spec, progress)
@@ -240,10 +253,12 @@ class SegmentationData(LightningDataModule):
             raise ValueError(
                 f"data.patch={list(tile)} has {len(tile)} sizes, but the images are {survey.ndim}D"
             )
+        target = self._target(cases, on_error)
+        classes = self.classes or (() if target else self._discovered(survey, cases, on_error))
         return DataSpec(
             ndim=survey.ndim,
             bands=survey.bands,
-            classes=self.classes or self._discovered(survey, cases, on_error),
+            classes=classes,
             normalisation=normalisation_of(self.normalise, survey),
             tile=tile,
             multilabel=self.multilabel,
@@ -252,7 +267,18 @@ class SegmentationData(LightningDataModule):
             spacing=survey.spacing,
             unit=survey.unit,
             value_range=survey.value_range,
+            target=target,
         )
+
+    def _target(self, cases: Sequence[Case], on_error: OnError) -> ImageTarget | None:
+        if self.target is None:
+            return None
+        aims = [replace(case, image=case.target) for case in cases if case.target is not None]
+        if not aims:
+            raise ValueError(f"data.target is set, but {self.name} has no column target in its manifest")
+        training = [case for case in aims if case.split == "train"] or aims
+        bands = self.target.get("bands")
+        return target_of(self.target, survey_images(training, bands=bands, nodata=None, on_error=on_error))
 
     def _discovered(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> tuple[ClassSpec, ...]:
         classes = discover_classes(

@@ -1,4 +1,4 @@
-"""Cases from a manifest: a CSV with the columns image, mask, split and group."""
+"""Cases from a manifest: a CSV with the columns image, mask or target, split and group."""
 
 import csv
 from pathlib import Path
@@ -10,9 +10,9 @@ from .case import Case, Listing, split_of
 def read_manifest(path: Path) -> Listing:
     """One case per row; paths are relative to the CSV's folder.
 
-    Columns: ``image`` and ``mask``; optional ``split`` (empty: decided later), ``group`` (empty: the case is
-        its own
-    group) and ``name``; any others are left alone.
+    Columns: ``image``; ``mask``, or ``target`` for the image to be predicted, beside which the mask may be
+    left out; optional ``split`` (empty: decided later), ``group`` (empty: the case is its own group) and
+    ``name``; any others are left alone.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -31,15 +31,17 @@ def read_manifest(path: Path) -> Listing:
             rows = [(reader.line_num, row) for row in reader]
         except (UnicodeDecodeError, csv.Error) as error:
             raise ValueError(f"{path}: is no CSV table in UTF-8 ({error})") from error
-    missing = {"image", "mask"} - set(columns)
+    missing = {"image", "mask"} - {*columns} - ({"mask"} if "target" in columns else set())
     if missing:
         raise ValueError(
             f"{path}: lacks the column {' and '.join(sorted(missing))}; it has {', '.join(columns) or 'none'}"
         )
+    wanted = "target" if "target" in columns else "mask"
     cases: list[Case] = []
     problems: list[str] = []
     for line, row in rows:
-        values = {key: (row.get(key) or "").strip() for key in ("image", "mask", "split", "group", "name")}
+        keys = ("image", "mask", "target", "split", "group", "name")
+        values = {key: (row.get(key) or "").strip() for key in keys}
         where = f"{path}, line {line}"
         if not values["image"]:
             problems.append(f"{where}: names no image")
@@ -49,11 +51,11 @@ def read_manifest(path: Path) -> Listing:
             problems.append(f"{where}: split '{values['split']}' is none of train, val, test")
         name = values["name"] or stem(values["image"])
         image = path.parent / values["image"]
-        mask = path.parent / values["mask"] if values["mask"] else None
-        for kind, file_ in (("image", image), ("mask", mask)):
-            if file_ is None:
-                problems.append(f"{where}: {values['image']} has no mask")
-            elif not file_.is_file():
+        mask, target = (path.parent / values[key] if values[key] else None for key in ("mask", "target"))
+        if {"mask": mask, "target": target}[wanted] is None:
+            problems.append(f"{where}: {values['image']} has no {wanted}")
+        for kind, file_ in (("image", image), ("mask", mask), ("target", target)):
+            if file_ is not None and not file_.is_file():
                 problems.append(f"{where}: the {kind} {file_} does not exist")
-        cases.append(Case(name, image, mask, values["group"] or name, split))
+        cases.append(Case(name, image, mask, values["group"] or name, split, target))
     return Listing(cases, problems, [])

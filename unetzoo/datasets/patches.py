@@ -1,7 +1,7 @@
 """Torch datasets over cases: patches for training, whole cases for validation."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -10,18 +10,20 @@ from torch.utils.data import Dataset
 
 from ..inference.tiling import pad_to
 from .augment import Augment
-from .case import Case
+from .case import Case, counted
 from .reader import CachingReader
 from .sampling import Draw, choose_window
 
 
 class Example(TypedDict):
-    """What a loader collates."""
+    """What a loader collates: the mask or the target, as the data has it."""
 
     image: Tensor
     """(C, *size) float32."""
-    mask: Tensor
+    mask: NotRequired[Tensor]
     """(*size) int64, or (K, *size) if multilabel."""
+    target: NotRequired[Tensor]
+    """(K, *size) float32, NaN where it does not count."""
     case: str
 
 
@@ -30,7 +32,8 @@ class TrainPatches(Dataset[Example]):
 
     Args:
         patch: Size; cases that are smaller are mirrored up to it, image and mask alike.
-        foreground: Fraction of the patches that are centred on a foreground pixel.
+        foreground: Fraction of the patches that are centred on a foreground pixel, or on one whose target
+            counts.
     """
 
     def __init__(
@@ -51,16 +54,16 @@ class TrainPatches(Dataset[Example]):
     def __getitem__(self, draw: Draw) -> Example:
         index, seed = draw
         case = self.cases[index]
-        x, mask = (pad_to(array, self.patch)[0] for array in self.reader(case))
+        x, reference = (pad_to(array, self.patch)[0] for array in self.reader(case))
         window = choose_window(
-            mask,
+            reference if reference.dtype == np.uint8 else counted(reference),
             self.patch,
             np.random.default_rng(seed),
             foreground=self.foreground,
             multilabel=self.reader.spec.multilabel,
         )
         at: tuple[Any, ...] = (..., *window)
-        return _example(*self.augment(x[at], mask[at], seed), case)
+        return _example(*self.augment(x[at], reference[at], seed), case)
 
 
 class WholeCases(Dataset[Example]):
@@ -76,6 +79,9 @@ class WholeCases(Dataset[Example]):
         return _example(*self.reader(self.cases[index]), self.cases[index])
 
 
-def _example(x: np.ndarray, mask: np.ndarray, case: Case) -> Example:
+def _example(x: np.ndarray, reference: np.ndarray, case: Case) -> Example:
     # torch.tensor copies, so that nothing downstream can write into the cache
-    return {"image": torch.tensor(x), "mask": torch.tensor(mask, dtype=torch.int64), "case": case.name}
+    image = torch.tensor(x)
+    if reference.dtype == np.uint8:
+        return {"image": image, "mask": torch.tensor(reference, dtype=torch.int64), "case": case.name}
+    return {"image": image, "target": torch.tensor(reference), "case": case.name}

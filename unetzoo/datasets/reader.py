@@ -1,27 +1,32 @@
-"""Whole cases from files: image and mask in, network input and class indices out."""
+"""Whole cases from files: image and mask or target in, network input and what it is compared with out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..inference.contract import IGNORE, DataSpec
-from ..inference.image import read_image, read_mask
+from ..inference.geometry import Image
+from ..inference.image import read_image, read_mask, read_target
 from ..inference.normalise import normalise
-from .case import Case, Sample
+from .case import Case, Sample, counted
 from .classes import encode
 
 
 def read_case(case: Case, spec: DataSpec) -> Sample:
-    """Read, normalise and encode one case; pixels without data are IGNORE in the mask.
+    """Read, normalise and encode one case; pixels without data are IGNORE in the mask, NaN in the target.
 
     Raises:
-        ValueError: If image or mask contradict the spec or each other; the message names the file.
+        ValueError: If image, mask or target contradict the spec or each other; the message names the file.
     """
-    if case.mask is None:
-        raise ValueError(f"{case.image}: has no mask")
     image = read_image(case.image, bands=spec.bands, nodata=spec.nodata)
     if image.valid.ndim != spec.ndim:
         raise ValueError(f"{case.image}: is {image.valid.ndim}D but the data is {spec.ndim}D (data.ndim)")
+    if spec.target is not None:
+        target = _target(case, image, spec.target.bands)
+        return Sample(image, normalise(image, spec.normalisation), counted(target), target)
+    if case.mask is None:
+        raise ValueError(f"{case.image}: has no mask")
     raw = read_mask(case.mask, like=image)
     try:
         mask = encode(
@@ -33,8 +38,20 @@ def read_case(case: Case, spec: DataSpec) -> Sample:
     return Sample(image, normalise(image, spec.normalisation), mask)
 
 
+def _target(case: Case, image: Image, bands: Sequence[str]) -> np.ndarray:
+    """The target (K, *size) float32; NaN where it or the image has no data, and where the mask is 0."""
+    if case.target is None:
+        raise ValueError(f"{case.image}: has no target, which data.target asks for; add it to the manifest")
+    target = read_target(case.target, image, bands=bands)
+    counts = image.valid & target.valid
+    if case.mask is not None:
+        body = read_mask(case.mask, like=image)
+        counts &= body != 0 if body.ndim == counts.ndim else (body != 0).any(axis=0)
+    return np.where(counts, target.data, np.nan).astype(np.float32)
+
+
 class CachingReader:
-    """``read_case`` that keeps what it has read, as (x, mask), while that fits.
+    """``read_case`` that keeps what it has read, as (x, reference), while that fits.
 
     Args:
         budget: Bytes to keep in this process; what is read beyond them is read again each time.
@@ -46,17 +63,17 @@ class CachingReader:
         self._kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def __call__(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
-        """(C, *size) float32 and the mask, (*size) or (K, *size) uint8; not to be written to."""
+        """(C, *size) float32, and the mask or the target of the sample; not to be written to."""
         if case.name in self._kept:
             return self._kept[case.name]
         sample = read_case(case, self.spec)
-        size = sample.x.nbytes + sample.mask.nbytes
+        size = sample.x.nbytes + sample.reference.nbytes
         if size <= self.budget:
             self.budget -= size
-            self._kept[case.name] = sample.x, sample.mask
-        return sample.x, sample.mask
+            self._kept[case.name] = sample.x, sample.reference
+        return sample.x, sample.reference
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers that are spawned start with an empty cache instead of a copy through a pipe."""
-        kept = sum(x.nbytes + mask.nbytes for x, mask in self._kept.values())
+        kept = sum(x.nbytes + reference.nbytes for x, reference in self._kept.values())
         return {"spec": self.spec, "budget": self.budget + kept, "_kept": {}}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from ..inference.contract import Normalisation
+from ..inference.contract import ImageTarget, Normalisation
 from .survey import Survey
 
 
@@ -21,6 +21,25 @@ def normalisation_of(config: Mapping[str, Any], survey: Survey) -> Normalisation
         values = {**values, "mean": values.get("mean") or survey.mean, "std": values.get("std") or survey.std}
     numbers: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("mean", "std") if key in values}
     return Normalisation(**values, **numbers)
+
+
+def target_of(config: Mapping[str, Any], survey: Survey) -> ImageTarget:
+    """From the config; what it leaves open is taken from the training targets.
+
+    Args:
+        survey: Of the target images.
+    """
+    known = [field.name for field in fields(ImageTarget)]
+    unknown = sorted(set(config) - set(known))
+    if unknown:
+        raise ValueError(f"data.target has the unknown key '{unknown[0]}'; known are {', '.join(known)}")
+    found = {"bands": survey.bands, "mean": survey.mean, "std": survey.std, "value_range": survey.value_range}
+    # bands may be given as their number
+    given = {key: value for key, value in config.items() if value is not None and not isinstance(value, int)}
+    return ImageTarget(
+        unit=str(given.pop("unit", "")),
+        **{key: tuple(value) for key, value in {**found, **given}.items()},
+    )
 
 
 def default_patch(size: Sequence[int]) -> tuple[int, ...]:

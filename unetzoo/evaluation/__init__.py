@@ -1,6 +1,16 @@
 """Whole-case evaluation: per-case table, summary with named means and intervals, and an offline report."""
 
 from unetzoo.evaluation.evaluate import Cases, Predicts, evaluate
+from unetzoo.evaluation.images import ImageSummary, evaluate_images
 from unetzoo.evaluation.summary import ClassSummary, Origin, Summary
 
-__all__ = ["Cases", "ClassSummary", "Origin", "Predicts", "Summary", "evaluate"]
+__all__ = [
+    "Cases",
+    "ClassSummary",
+    "ImageSummary",
+    "Origin",
+    "Predicts",
+    "Summary",
+    "evaluate",
+    "evaluate_images",
+]

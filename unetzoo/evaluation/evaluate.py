@@ -20,7 +20,7 @@ from unetzoo.inference.jobs import make_folder
 from unetzoo.inference.progress import Bar
 from unetzoo.metrics import EmptyPolicy, measure
 
-__all__ = ["Cases", "Predicts", "evaluate"]
+__all__ = ["Cases", "Predicts", "cases_of", "evaluate", "origin_of"]
 
 
 class Predicts(Protocol):
@@ -99,10 +99,7 @@ def evaluate(
         seed=seed,
         flips=flips,
     )
-    name = data.name or "unnamed data"
-    cases = list(data.cases(split))
-    if not cases:
-        raise ValueError(f"split '{split}' of {name} has no cases; choose another split or fill this one")
+    cases = cases_of(data, split)
     bare = next((case for case in cases if case.mask is None), None)
     if bare is not None:
         raise ValueError(
@@ -134,22 +131,41 @@ def evaluate(
         )
         bar.finish()
     bar.close()
-    origin = Origin(
-        model=predictor.contract.name,
-        data=name,
+    origin = origin_of(predictor.contract, data, split, checkpoint, time.perf_counter() - started)
+    summary = summarise(results, protocol, origin)
+    curves = read_curves(run_dir / "metrics.csv") if run_dir else {}
+    write_cases(out_dir / "cases.csv", results, protocol)
+    write_summary(out_dir / "summary.json", summary.to_dict())
+    write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves)
+    return summary
+
+
+def origin_of(contract: Contract, data: Cases, split: str, checkpoint: Path | None, seconds: float) -> Origin:
+    """Where the numbers of an evaluation that has just ended come from."""
+    return Origin(
+        model=contract.name,
+        data=_name(data),
         split=split,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         checkpoint=checkpoint.name if checkpoint else "",
         checkpoint_sha256=_sha256(checkpoint) if checkpoint else "",
-        weights_sha256=predictor.contract.weights_sha256,
-        seconds=round(time.perf_counter() - started, 3),
+        weights_sha256=contract.weights_sha256,
+        seconds=round(seconds, 3),
     )
-    summary = summarise(results, protocol, origin)
-    curves = read_curves(run_dir / "metrics.csv") if run_dir else {}
-    write_cases(out_dir / "cases.csv", results, protocol)
-    write_summary(out_dir / "summary.json", summary)
-    write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves)
-    return summary
+
+
+def cases_of(data: Cases, split: str) -> list[Any]:
+    """The cases of a split, at least one."""
+    cases = list(data.cases(split))
+    if not cases:
+        raise ValueError(
+            f"split '{split}' of {_name(data)} has no cases; choose another split or fill this one"
+        )
+    return cases
+
+
+def _name(data: Cases) -> str:
+    return data.name or "unnamed data"
 
 
 def _sha256(path: Path) -> str:

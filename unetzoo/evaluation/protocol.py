@@ -7,7 +7,7 @@ from unetzoo.inference.contract import DataSpec
 from unetzoo.inference.geometry import Image
 from unetzoo.metrics import DRAWS, EmptyPolicy, check_empty, foreground
 
-__all__ = ["Protocol", "settle"]
+__all__ = ["Protocol", "same", "settle"]
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ def settle(
         raise ValueError(
             f"nsd_tolerance={tolerance} is impossible; give a positive distance in the data's unit"
         )
-    _same("classes", [item.name for item in trained.classes], [item.name for item in data.classes])
-    _same("bands", trained.bands, data.bands)
-    _same("multilabel", [trained.multilabel], [data.multilabel])
+    same("classes", [item.name for item in trained.classes], [item.name for item in data.classes])
+    same("bands", trained.bands, data.bands)
+    same("multilabel", [trained.multilabel], [data.multilabel])
     return Protocol(
         classes=foreground(data, activation=activation),
         names=tuple(item.name for item in data.classes),
@@ -143,7 +143,8 @@ def settle(
     )
 
 
-def _same(what: str, trained: Sequence[object], given: Sequence[object]) -> None:
+def same(what: str, trained: Sequence[object], given: Sequence[object]) -> None:
+    """Refuse data that differs from what a model was trained on in something it depends on."""
     if list(trained) != list(given):
         raise ValueError(
             f"the model was trained with {what} {', '.join(map(str, trained))} "

@@ -24,7 +24,7 @@ from unetzoo.metrics import (
     per_image,
 )
 
-__all__ = ["ClassSummary", "Origin", "Summary", "summarise", "write_summary"]
+__all__ = ["ClassSummary", "Origin", "Summary", "many", "number", "plain", "summarise", "write_summary"]
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ class Summary:
             "classes": self.protocol.measured,
             "excluded": self.protocol.excluded,
         }
-        plain: dict[str, Any] = _plain(
+        values: dict[str, Any] = plain(
             {**found.pop("origin"), **settings, **found, "definitions": self.definitions}
         )
-        return plain
+        return values
 
     def text(self) -> str:
         """A few lines for the terminal, the policy among them."""
@@ -129,11 +129,11 @@ class Summary:
         kinds = list(MEANS)
         lines = [
             f"{origin.model} on {origin.data}, split {origin.split}: "
-            f"{_many(self.n_cases, 'case')} in {_many(self.n_groups, 'group')}",
+            f"{many(self.n_cases, 'case')} in {many(self.n_groups, 'group')}",
             "".ljust(14) + "".join(kind.rjust(14) for kind in kinds) + "  95 % of per_image",
         ]
         for field, heading in protocol.columns.items():
-            row = "".join(_number(self.means[field].get(kind, math.nan)).rjust(14) for kind in kinds)
+            row = "".join(number(self.means[field].get(kind, math.nan)).rjust(14) for kind in kinds)
             low, high = self.intervals.get(field, (math.nan, math.nan))
             interval = "" if math.isnan(low) else f"  {low:.4f} to {high:.4f}"
             lines.append(heading.ljust(14) + row + interval)
@@ -194,28 +194,28 @@ def summarise(results: Sequence[CaseResult], protocol: Protocol, origin: Origin)
     )
 
 
-def write_summary(path: Path, summary: Summary) -> None:
-    """Write ``summary.json``."""
+def write_summary(path: Path, summary: dict[str, Any]) -> None:
+    """Write ``summary.json`` from plain values."""
     with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Tuples to lists and nan, which JSON does not have, to None."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, Interval):
-        return {"low": _plain(value.low), "high": _plain(value.high)}
+        return {"low": plain(value.low), "high": plain(value.high)}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four digits, or a dash for nan."""
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """``1 case`` or ``3 cases``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

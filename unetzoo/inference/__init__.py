@@ -10,9 +10,18 @@ from .contract import (
     ClassSpec,
     Contract,
     DataSpec,
+    ImageTarget,
     Normalisation,
 )
-from .image import Image, read_image, read_mask, write_labels, write_probabilities
+from .image import (
+    Image,
+    read_image,
+    read_mask,
+    read_target,
+    write_labels,
+    write_probabilities,
+    write_values,
+)
 from .network import OnnxNetwork
 from .normalise import normalise
 from .predictor import Outcome, Prediction, Predictor
@@ -26,6 +35,7 @@ __all__ = [
     "Contract",
     "DataSpec",
     "Image",
+    "ImageTarget",
     "Normalisation",
     "OnnxNetwork",
     "Outcome",
@@ -35,6 +45,8 @@ __all__ = [
     "predict_tiled",
     "read_image",
     "read_mask",
+    "read_target",
     "write_labels",
     "write_probabilities",
+    "write_values",
 ]

@@ -72,12 +72,44 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
+class ImageTarget:
+    """An image that a network predicts, in place of classes.
+
+    Args:
+        bands: Names in the order of the network's outputs.
+        mean: Per band in ``unit``; the network gives ``(value - mean) / std``.
+        std: Likewise.
+        value_range: Smallest and largest value that occurs; PSNR and SSIM are relative to their difference.
+        unit: Of the values, such as ``HU``; for people.
+    """
+
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    value_range: tuple[float, float]
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.bands:
+            raise ValueError("a target image has at least one band; name it in data.target.bands")
+        _refuse_repeated("bands of the target", self.bands)
+        if not len(self.bands) == len(self.mean) == len(self.std) or min(self.std) <= 0:
+            raise ValueError(
+                f"the target's {len(self.bands)} band(s) need a mean and a positive std each; "
+                f"given {self.mean} and {self.std}"
+            )
+        if not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"the target's value_range {self.value_range} must go upwards")
+
+
+@dataclass(frozen=True)
 class DataSpec:
     """What a model needs to know of its data.
 
     Args:
         ndim: 2 for images, 3 for volumes.
         bands: Names in the order of the network's input channels.
+        classes: What the network tells apart; none where it predicts an image.
         tile: Size the network is fed, (H, W) or (D, H, W).
         multilabel: Classes may overlap; label maps are (K, *size) of 0 and 1.
         ignore_index: Raw id in the user's masks that means "no label".
@@ -85,6 +117,7 @@ class DataSpec:
         spacing: Mean over the training images, per axis of the tile, in ``unit``; information only.
         unit: ``mm`` (NIfTI), ``m`` (projected raster), ``deg`` or ``px``.
         value_range: Smallest and largest raw value in the training images.
+        target: The image that is predicted, for data with target images instead of masks of classes.
     """
 
     ndim: int
@@ -98,6 +131,7 @@ class DataSpec:
     spacing: tuple[float, ...] | None = None
     unit: str = "px"
     value_range: tuple[float, float] | None = None
+    target: ImageTarget | None = None
 
     def __post_init__(self) -> None:
         if self.ndim not in (2, 3):
@@ -106,7 +140,9 @@ class DataSpec:
             raise ValueError(f"tile {self.tile} must be {self.ndim} positive sizes for {self.ndim}D data")
         if not self.bands or len(set(self.bands)) != len(self.bands):
             raise ValueError(f"bands {self.bands} must be at least one name, each named once")
-        if not 1 <= len(self.classes) < IGNORE:
+        if self.target is not None and (self.classes or self.multilabel):
+            raise ValueError("data has classes or a target image; drop data.classes and data.multilabel")
+        if self.target is None and not 1 <= len(self.classes) < IGNORE:
             raise ValueError(f"{len(self.classes)} classes; a label map holds between 1 and {IGNORE - 1}")
         _refuse_repeated("class names", [c.name for c in self.classes])
         if not self.multilabel:
@@ -120,9 +156,16 @@ class DataSpec:
                 f"the data has {len(self.bands)}"
             )
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what the network tells apart or predicts: classes, or bands of the target."""
+        return tuple(c.name for c in self.classes) if self.target is None else self.target.bands
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and YAML can hold."""
         values: dict[str, Any] = _plain(asdict(self))
+        if self.target is None:  # runtimes that know no targets can read the rest
+            del values["target"]
         return values
 
     @classmethod
@@ -140,7 +183,8 @@ class Contract:
     """All that is needed to run an exported model on a user's file.
 
     Args:
-        activation: ``softmax`` or ``sigmoid``; sigmoid without ``data.multilabel``: one logit, two classes.
+        activation: ``softmax`` or ``sigmoid``; sigmoid without ``data.multilabel``: one logit, two classes;
+            ``none`` where the outputs are the bands of ``data.target``.
         divisor: Sizes that are multiples of this, per axis, need no padding inside the network.
         dynamic_size: The network takes other sizes than ``data.tile``.
         overlap: Of neighbouring tiles, as a fraction of the tile.
@@ -163,8 +207,14 @@ class Contract:
 
     def __post_init__(self) -> None:
         classes = len(self.data.classes)
-        if self.activation not in ("softmax", "sigmoid"):
-            raise ValueError(f"activation '{self.activation}' is unknown; choose softmax or sigmoid")
+        if self.activation not in ("softmax", "sigmoid", "none"):
+            raise ValueError(f"activation '{self.activation}' is unknown; choose softmax, sigmoid or none")
+        if (self.activation == "none") != (self.data.target is not None):
+            raise ValueError(
+                f"activation '{self.activation}' does not go with data that has "
+                f"{'classes' if self.data.target is None else 'a target image'}; "
+                "none is for target images, softmax and sigmoid are for classes"
+            )
         if self.activation == "softmax" and (self.data.multilabel or classes < 2):
             raise ValueError("softmax needs two or more classes that exclude each other; use sigmoid")
         if self.activation == "sigmoid" and not self.data.multilabel and classes != 2:
@@ -180,7 +230,8 @@ class Contract:
 
     def to_json(self) -> str:
         """The contract with its schema version, as it stands in the file."""
-        return json.dumps({"schema": SCHEMA_VERSION, **_plain(asdict(self))})
+        values = {**_plain(asdict(self)), "data": self.data.to_dict()}
+        return json.dumps({"schema": SCHEMA_VERSION, **values})
 
     @classmethod
     def from_json(cls, text: str) -> Self:

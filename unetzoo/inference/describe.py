@@ -33,6 +33,9 @@ def describe(contract: Contract) -> str:
 
 
 def _gives(contract: Contract) -> str:
+    if (target := contract.data.target) is not None:
+        unit = f" in {target.unit}" if target.unit else ""
+        return f"an image with {len(target.bands)} band(s){unit}: {', '.join(target.bands)}"
     if contract.data.multilabel:
         return f"{len(contract.data.classes)} classes that may overlap, one layer each"
     return f"one of {len(contract.data.classes)} classes per pixel; 255 where there is no data"

@@ -29,9 +29,11 @@ __all__ = [
     "output_suffix",
     "read_image",
     "read_mask",
+    "read_target",
     "stem",
     "write_labels",
     "write_probabilities",
+    "write_values",
 ]
 
 SUFFIXES = (*pictures.SUFFIXES, *raster.SUFFIXES, *nifti.SUFFIXES)
@@ -113,14 +115,20 @@ def read_mask(path: str | Path, like: Image | None = None) -> np.ndarray:
         if not whole.all():
             raise FileError(f"{path}: the mask holds {ids[~whole].flat[0]}, which is not a whole-number id")
         ids = ids.astype(np.int32)
-    if like is not None and geometry.size != like.valid.shape:
-        raise FileError(f"{path}: the mask's size is {geometry.size} but its image's is {like.valid.shape}")
-    if like is not None and not same_place(geometry, like.geometry):
-        raise FileError(
-            f"{path}: the mask lies elsewhere than its image (transform or affine differ by more than "
-            "half a pixel); resample it onto the image, or correct its header"
-        )
+    if like is not None:
+        _require_place(path, geometry, like, "mask")
     return np.ascontiguousarray(ids)
+
+
+def read_target(path: str | Path, like: Image, *, bands: Sequence[str]) -> Image:
+    """The image that a network is to make of another one, on its grid.
+
+    Raises:
+        FileError: As `read_image`, or if its size or place is not the image's.
+    """
+    target = read_image(path, bands=bands)
+    _require_place(Path(path), target.geometry, like, "target")
+    return target
 
 
 def output_suffix(image: Image, *, layers: bool = False) -> str:
@@ -167,16 +175,38 @@ def write_probabilities(
     Args:
         names: Of the classes, for the GeoTIFF's bands.
     """
-    path, probabilities = Path(path), np.asarray(probabilities, np.float32)
+    raster_ = isinstance(like.geometry, RasterGeometry)
+    probabilities = np.where(like.valid, probabilities, np.nan) if raster_ else probabilities
+    write_values(path, probabilities, like, names)
+
+
+def write_values(path: str | Path, values: np.ndarray, like: Image, names: Sequence[str] = ()) -> None:
+    """Numbers (K, *size) float32 in the place of ``like``: GeoTIFF, NIfTI, or .npy for pictures.
+
+    Args:
+        values: NaN where there is no data. NIfTI is 4D only with several bands.
+        names: Of the bands, for the GeoTIFF.
+    """
+    path, values = Path(path), np.asarray(values, np.float32)
     _require(path, like, layers=True)
     if path.suffix.lower() == ".npy":
-        _write_array(path, probabilities)
+        _write_array(path, values)
     elif isinstance(like.geometry, VolumeGeometry):
-        nifti.write_volume(path, probabilities, like.geometry)
+        nifti.write_volume(path, values[0] if len(values) == 1 else values, like.geometry)
     else:
         assert isinstance(like.geometry, RasterGeometry)
-        marked = np.where(like.valid, probabilities, np.float32(np.nan))
-        raster.write_raster(path, marked, like.geometry, nodata=float("nan"), names=names)
+        raster.write_raster(path, values, like.geometry, nodata=float("nan"), names=names)
+
+
+def _require_place(path: Path, geometry: Geometry, like: Image, what: str) -> None:
+    """Refuse a mask or target that is not on its image's grid."""
+    if geometry.size != like.valid.shape:
+        raise FileError(f"{path}: the {what}'s size is {geometry.size} but its image's is {like.valid.shape}")
+    if not same_place(geometry, like.geometry):
+        raise FileError(
+            f"{path}: the {what} lies elsewhere than its image (transform or affine differ by more than "
+            "half a pixel); resample it onto the image, or correct its header"
+        )
 
 
 def _suffix(path: str | Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from .check import check_image
 from .contract import IGNORE, Contract
 from .geometry import Image
-from .image import output_suffix, read_image, stem, write_labels, write_probabilities
+from .image import output_suffix, read_image, stem, write_labels, write_probabilities, write_values
 from .jobs import make_folder, plan
 from .network import OnnxNetwork
 from .normalise import normalise
@@ -100,8 +100,16 @@ class Predictor:
             flips: Average over the flips of all axes.
             batch_size: Tiles per call of the network.
             progress: Called with the number of tiles done and their total.
+
+        Raises:
+            ValueError: If the model predicts an image and no classes.
         """
         data = self.contract.data
+        if data.target is not None:
+            raise ValueError(
+                f"{self.contract.name} predicts an image ({', '.join(data.target.bands)}) and no classes; "
+                "call values() instead of predict(), and leave probabilities false"
+            )
         if image.valid.any():
             logits = self.logits(image, flips=flips, batch_size=batch_size, progress=progress)
             probabilities = _probabilities(logits, self.contract)
@@ -111,6 +119,35 @@ class Predictor:
         labels[..., ~image.valid] = IGNORE
         probabilities[:, ~image.valid] = 0
         return Prediction(labels, probabilities)
+
+    def values(
+        self,
+        image: Image,
+        *,
+        flips: bool = False,
+        batch_size: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> np.ndarray:
+        """The image predicted from an image, (K, *size) float32 in the target's unit, NaN without data.
+
+        Args: as of `predict`.
+
+        Raises:
+            ValueError: If the model predicts classes.
+        """
+        target = self.contract.data.target
+        if target is None:
+            raise ValueError(f"{self.contract.name} predicts classes and no image; call predict()")
+        found = np.full((len(target.bands), *image.valid.shape), np.nan, np.float32)
+        if image.valid.any():
+            outputs = self.logits(image, flips=flips, batch_size=batch_size, progress=progress)
+            if len(outputs) != len(found):
+                raise ValueError(
+                    f"the network gives {len(outputs)} channel(s) where its contract says {len(found)}"
+                )
+            for band, output, mean, std in zip(found, outputs, target.mean, target.std, strict=True):
+                band[image.valid] = output[image.valid] * np.float32(std) + np.float32(mean)
+        return found
 
     def predict_file(
         self,
@@ -122,7 +159,7 @@ class Predictor:
         batch_size: int = 4,
         progress: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Write the label map of a file in its own place, and return where.
+        """Write the label map of a file, or the image predicted from it, in its own place, and return where.
 
         Args:
             target: The file to write, or a folder, where it gets the name of ``source`` and a fitting ending.
@@ -133,9 +170,14 @@ class Predictor:
         image = read_image(source, bands=data.bands, nodata=data.nodata)
         self.check(image, str(source))
         if target.is_dir():
-            target = target / (stem(source) + output_suffix(image, layers=data.multilabel))
+            layers = data.multilabel or data.target is not None
+            target = target / (stem(source) + output_suffix(image, layers=layers))
         if target.resolve() == source.resolve():
             raise ValueError(f"{target}: would overwrite the input; choose another folder or name")
+        if data.target is not None and not probabilities:
+            values = self.values(image, flips=flips, batch_size=batch_size, progress=progress)
+            write_values(target, values, image, data.target.bands)
+            return target
         prediction = self.predict(image, flips=flips, batch_size=batch_size, progress=progress)
         write_labels(target, prediction.labels, image, data.classes)
         if probabilities:

@@ -45,7 +45,10 @@ class SegmentationLoss(nn.Module):
     def __init__(self, *, activation: Activation, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
         if activation not in ("softmax", "sigmoid"):
-            raise ValueError(f"activation must be softmax or sigmoid, not {activation!r}")
+            raise ValueError(
+                f"activation must be softmax or sigmoid, not {activation!r}"
+                + ("; an image is learned with loss=l1 or multi_window" if activation == "none" else "")
+            )
         weights = None if class_weights is None else torch.tensor([float(w) for w in class_weights])
         if weights is not None and (weights.min() < 0 or weights.sum() == 0):
             raise ValueError(f"class_weights must be positive numbers, not {list(class_weights or ())}")

@@ -34,10 +34,10 @@ class IntensityLoss(nn.Module):
         Args:
             mask: (B, 1, *size) or (B, K, *size), False or 0 where a pixel takes no part either.
         """
-        if prediction.shape != target.shape:
+        if prediction.shape != target.shape or not target.is_floating_point():
             raise ValueError(
-                f"a prediction {tuple(prediction.shape)} does not fit a target {tuple(target.shape)}; "
-                "this loss is for images (data.target), choose loss=dice_ce for classes"
+                f"a prediction {tuple(prediction.shape)} cannot be compared with a target of {target.dtype} "
+                f"{tuple(target.shape)}; this loss is for target images, choose loss=dice_ce for classes"
             )
         known = target.isfinite() if mask is None else target.isfinite() & mask.bool()
         with torch.autocast(prediction.device.type, enabled=False):

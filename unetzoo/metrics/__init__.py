@@ -1,4 +1,4 @@
-"""Measures of segmentation quality per case and class, and honest means of them."""
+"""Measures of quality per case, of segmentations and of predicted images, and honest means of them."""
 
 from unetzoo.metrics.aggregate import DRAWS, MEANS, Interval, bootstrap, macro, mean, per_image
 from unetzoo.metrics.case import ClassScore, Status, measure
@@ -13,6 +13,7 @@ from unetzoo.metrics.counts import (
     overlap,
 )
 from unetzoo.metrics.hce import Corrections, human_correction_efforts
+from unetzoo.metrics.image import ImageErrors, image_errors
 from unetzoo.metrics.matching import match_segments
 from unetzoo.metrics.surface import Surface, diagonal, surface
 
@@ -24,6 +25,7 @@ __all__ = [
     "Corrections",
     "Counts",
     "EmptyPolicy",
+    "ImageErrors",
     "Interval",
     "Overlap",
     "Status",
@@ -34,6 +36,7 @@ __all__ = [
     "diagonal",
     "foreground",
     "human_correction_efforts",
+    "image_errors",
     "macro",
     "match_segments",
     "mean",
