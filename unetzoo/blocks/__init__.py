@@ -5,11 +5,13 @@ from unetzoo.blocks.attention_refinement import AttentionRefinement
 from unetzoo.blocks.attentive_projection import attentive_projection
 from unetzoo.blocks.bottleneck_norm import BottleneckNorm
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
+from unetzoo.blocks.channel_mix import ChannelMix, neighbor_shift
 from unetzoo.blocks.context import Context
 from unetzoo.blocks.context_block import ContextBlock
 from unetzoo.blocks.conv_block import conv_block
 from unetzoo.blocks.criss_cross import CrissCross, RecurrentCrissCross
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
+from unetzoo.blocks.depthwise_up import depthwise_up
 from unetzoo.blocks.drop_block import DropBlock
 from unetzoo.blocks.dual_attention import ChannelAffinity, DualAttention, PositionAttention
 from unetzoo.blocks.dual_transformer import DualTransformer, dual_transformer
@@ -25,6 +27,7 @@ from unetzoo.blocks.global_refinement import GlobalRefinement
 from unetzoo.blocks.glore import GlobalReasoning
 from unetzoo.blocks.graph_block import GraphBlock, GraphBottleneck, GraphConv
 from unetzoo.blocks.hvss import HVSS, hvss
+from unetzoo.blocks.hybrid_dilated import DilatedContext, DilatedGate, HybridDilatedConv
 from unetzoo.blocks.large_kernel_attention import LargeKernelAttention
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mamba import Mamba, MambaLayer
@@ -83,11 +86,14 @@ __all__ = [
     "BottleneckNorm",
     "ChannelAffinity",
     "ChannelAttention",
+    "ChannelMix",
     "ChebConv",
     "Context",
     "ContextBlock",
     "CrissCross",
     "DenseBottleneck",
+    "DilatedContext",
+    "DilatedGate",
     "DropBlock",
     "DualAttention",
     "DualTransformer",
@@ -104,6 +110,7 @@ __all__ = [
     "GraphBlock",
     "GraphBottleneck",
     "GraphConv",
+    "HybridDilatedConv",
     "LargeKernelAttention",
     "Mamba",
     "MambaLayer",
@@ -138,6 +145,7 @@ __all__ = [
     "WindowAttention",
     "attentive_projection",
     "conv_block",
+    "depthwise_up",
     "dual_transformer",
     "efficient_attention",
     "enhanced_transformer",
@@ -149,6 +157,7 @@ __all__ = [
     "mlp",
     "multi_frequency_block",
     "multi_res_up",
+    "neighbor_shift",
     "norm_first_conv",
     "patch_expanding",
     "patch_merging",

@@ -6,12 +6,14 @@ from unetzoo.skips.aff import AttentionalFusion
 from unetzoo.skips.agg import AttentionGuidedSkip
 from unetzoo.skips.aggregation import AggregationSkip
 from unetzoo.skips.attention_gate import AttentionGate
+from unetzoo.skips.attention_pool import AttentionPool, PooledSkip
 from unetzoo.skips.attentive import AttentiveSkip
 from unetzoo.skips.base import Concat, Merge, SkipPathway
 from unetzoo.skips.bilateral import BilateralSkip
 from unetzoo.skips.cdan import DenseProductSkip
 from unetzoo.skips.chain import Chain
 from unetzoo.skips.channel_gate import ChannelGate
+from unetzoo.skips.channel_mix import ChannelMixSkip
 from unetzoo.skips.channel_transformer import ChannelTransformer
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.conv_lstm import ConvLSTMSkip
@@ -42,6 +44,7 @@ from unetzoo.skips.scab import AttentionBridge
 from unetzoo.skips.scale import ScaleSkip
 from unetzoo.skips.scp import SpatialContext
 from unetzoo.skips.sdi import SDI
+from unetzoo.skips.self_gate import SelfGate
 from unetzoo.skips.shift import ShiftConnection
 from unetzoo.skips.sk import SKFusion
 from unetzoo.skips.sk_vm import MambaTriangle
@@ -57,11 +60,13 @@ __all__ = [
     "AttentionBridge",
     "AttentionGate",
     "AttentionGuidedSkip",
+    "AttentionPool",
     "AttentionalFusion",
     "AttentiveSkip",
     "BilateralSkip",
     "Chain",
     "ChannelGate",
+    "ChannelMixSkip",
     "ChannelTransformer",
     "Concat",
     "ConcatSkip",
@@ -88,12 +93,14 @@ __all__ = [
     "NoSkip",
     "NormedAttentionGate",
     "PathAggregation",
+    "PooledSkip",
     "ProjectedSkip",
     "ResPath",
     "Reweight",
     "SCTuner",
     "SKFusion",
     "ScaleSkip",
+    "SelfGate",
     "ShiftConnection",
     "SkipAttention",
     "SkipPathway",

@@ -1,0 +1,177 @@
+"""Token mixing in the frequency domain, and the transform itself."""
+
+from collections.abc import Sequence
+from math import pi
+
+import torch
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from unetzoo.blocks.project import project
+from unetzoo.nd import conv, full_precision, norm
+
+__all__ = ["FourierBlock", "FourierMix", "frequencies", "inverse", "spectrum"]
+
+
+def spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part of a map's Fourier transform, orthonormal, in float32 at least.
+
+    Frequencies of the last axis that mirror others are left out. While a graph is exported the transform is
+    made of matrix products, exact too, which every runtime has.
+
+    Args:
+        x: (B, C, *size).
+
+    Returns:
+        Twice (B, C, *size), the last axis of length n // 2 + 1.
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    if torch.compiler.is_exporting():
+        return _products(x)
+    z = torch.fft.rfftn(x, dim=tuple(range(2, x.dim())), norm="ortho")
+    return z.real, z.imag
+
+
+def inverse(re: Tensor, im: Tensor, size: Sequence[int]) -> Tensor:
+    """The map (B, C, *size) of a `spectrum`."""
+    if torch.compiler.is_exporting():
+        return _inverse_products(re, im, size)
+    axes = tuple(range(2, re.dim()))
+    return torch.fft.irfftn(torch.complex(re, im), s=tuple(size), dim=axes, norm="ortho")
+
+
+def frequencies(size: Sequence[int], device: torch.device) -> list[Tensor]:
+    """Frequency along each axis of a `spectrum`, from above -1 to 1, the highest; 1-D tensors, float32."""
+    *others, last = size
+    signed = []
+    for n in others:
+        k = torch.arange(n, device=device)
+        signed.append(2 * torch.where(2 * k > n, k - n, k) / n)
+    return [*signed, 2 * torch.arange(last // 2 + 1, device=device) / last]
+
+
+def _turns(n: int, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of 2 pi p k / n over the square root of n, (n, count)."""
+    p = torch.arange(n, device=device, dtype=torch.float32)[:, None]
+    k = torch.arange(count, device=device, dtype=torch.float32)
+    # whole turns are taken off where products of integers are exact still; the rest keeps its precision
+    turns = p * k / n
+    angle = 2 * pi * ((p * k - n * turns.floor()) / n)
+    scale = (torch.ones((), device=device) / n).sqrt()
+    return scale * angle.cos(), scale * angle.sin()
+
+
+def _products(x: Tensor) -> tuple[Tensor, Tensor]:
+    """`spectrum` by matrix products, axis by axis from the last."""
+    *others, last = x.shape[2:]
+    cos, sin = (t.to(x.dtype) for t in _turns(last, last // 2 + 1, x.device))
+    re, im = x @ cos, -(x @ sin)
+    for axis, n in enumerate(others):
+        cos, sin = (t.to(x.dtype) for t in _turns(n, n, x.device))
+        a, b = re.movedim(2 + axis, -1), im.movedim(2 + axis, -1)
+        re = (a @ cos + b @ sin).movedim(-1, 2 + axis)
+        im = (b @ cos - a @ sin).movedim(-1, 2 + axis)
+    return re, im
+
+
+def _inverse_products(re: Tensor, im: Tensor, size: Sequence[int]) -> Tensor:
+    """`inverse` by matrix products."""
+    *others, last = size
+    for axis, n in enumerate(others):
+        cos, sin = (t.to(re.dtype) for t in _turns(n, n, re.device))
+        a, b = re.movedim(2 + axis, -1), im.movedim(2 + axis, -1)
+        re = (a @ cos - b @ sin).movedim(-1, 2 + axis)
+        im = (b @ cos + a @ sin).movedim(-1, 2 + axis)
+    count = last // 2 + 1
+    cos, sin = (t.to(re.dtype) for t in _turns(last, count, re.device))
+    k = torch.arange(count, device=re.device)
+    # all but 0 and half of the pixels stand for their mirror image too
+    weight = torch.where((k > 0) & (2 * k < last), 2.0, 1.0).to(re.dtype)
+    return (weight * re) @ cos.T - (weight * im) @ sin.T
+
+
+class FourierMix(nn.Module):
+    """Multiply each frequency of each channel by a learned complex number: convolve with a large kernel.
+
+    Rao et al. 2021, "Global Filter Networks", arXiv:2107.00645, eq. 5. The numbers are kept on a small grid
+    from frequency -1 to 1, the highest that a map can have, and interpolated to what a map has, so that any
+    size will do and the kernel, of about as many pixels as the grid has points, is the same for all. Maps are
+    continued periodically.
+
+    Args:
+        grid: Points per axis.
+    """
+
+    def __init__(self, ndim: int, channels: int, *, grid: int = 15) -> None:
+        super().__init__()
+        if grid < 1:
+            raise ValueError(f"grid={grid} holds no frequency; choose 1 or more")
+        points = [*[grid] * (ndim - 1), grid // 2 + 1]
+        # real and imaginary part
+        self.weight = nn.Parameter(0.02 * torch.randn(2, channels, *points))
+
+    def filters(self, size: Sequence[int], device: torch.device) -> Tensor:
+        """The grid at the frequencies of a map, real and imaginary part: (2, C, ..., n // 2 + 1), float32."""
+        filters = self.weight.float()
+        last = len(size) - 1
+        for axis, frequency in enumerate(frequencies(size, device)):
+            points = self.weight.shape[2 + axis]
+            place = (frequency if axis == last else (frequency + 1) / 2) * (points - 1)
+            nodes = torch.arange(points, device=device)[:, None]
+            hats = (1 - (place - nodes).abs()).clamp(min=0)  # (points, n)
+            filters = (filters.movedim(2 + axis, -1) @ hats).movedim(-1, 2 + axis)
+        return filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to the same."""
+        size = x.shape[2:]
+        with full_precision(x):
+            re, im = spectrum(x)
+            k_re, k_im = self.filters(size, x.device).unbind()
+            mixed = inverse(re * k_re - im * k_im, re * k_im + im * k_re, size)
+        return mixed.to(x.dtype)
+
+
+class FourierBlock(nn.Module):
+    """``y = x + mix(norm(x))``, then ``y + scale(norm(y))``: a block of 3D UX-Net, its kernel in frequencies.
+
+    Lee et al. 2023, "3D UX-Net", arXiv:2209.15076, eq. 2, whose 7x7x7 depthwise convolution `FourierMix`
+    replaces as in Wang et al. 2024, arXiv:2401.06224. ``scale`` widens each channel by itself, applies GELU
+    and narrows it again (UX-Net's depthwise scaling).
+
+    Args:
+        grid: Of `FourierMix`.
+        ratio: Channels that ``scale`` makes of one.
+        pointwise: Let ``scale`` mix channels, as in ConvNeXt.
+        drop_path: Probability of leaving out a branch for an image in training.
+    """
+
+    def __init__(
+        self,
+        ndim: int,
+        c_in: int,
+        c_out: int,
+        *,
+        grid: int = 15,
+        ratio: int = 4,
+        pointwise: bool = False,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        groups = 1 if pointwise else c_out
+        self.project = project(ndim, c_in, c_out)
+        self.mix = nn.Sequential(norm("layer", ndim, c_out), FourierMix(ndim, c_out, grid=grid))
+        self.scale = nn.Sequential(
+            norm("layer", ndim, c_out),
+            conv(ndim, c_out, ratio * c_out, groups=groups),
+            nn.GELU(),
+            conv(ndim, ratio * c_out, c_out, groups=groups),
+        )
+        self.drop_path = nn.ModuleList(DropPath(drop_path) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, *size) to (B, c_out, *size)."""
+        x = self.project(x)
+        for branch, drop in zip((self.mix, self.scale), self.drop_path, strict=True):
+            x = x + drop(branch(x))
+        return x
