@@ -32,12 +32,22 @@ class SpatialAttention(nn.Module):
 
     Args:
         size: Kernel of the convolution.
+        dilation: Of the convolution.
+        bias: Whether it has one.
         identity_init: Start as the identity: the convolution is zero and the gate's gain 2.
     """
 
-    def __init__(self, ndim: int, *, size: int = 7, identity_init: bool = False) -> None:
+    def __init__(
+        self,
+        ndim: int,
+        *,
+        size: int = 7,
+        dilation: int = 1,
+        bias: bool = False,
+        identity_init: bool = False,
+    ) -> None:
         super().__init__()
-        self.conv = conv(ndim, 2, 1, size, bias=False)
+        self.conv = conv(ndim, 2, 1, size, dilation=dilation, bias=bias)
         self.gain = 2.0 if identity_init else 1.0
         if identity_init:
             for parameter in self.conv.parameters():
