@@ -17,6 +17,10 @@ namespace {
 constexpr float log2e = 1.44269504088896341f;
 constexpr int64_t most_states = 256;
 
+// Tokens of a block lie a whole row apart, often on another page, where no processor looks ahead by itself.
+constexpr int64_t ahead = 16;
+inline void fetch(const float* from) { __builtin_prefetch(from); }
+
 // N states, known to the compiler where it pays; 0 is any number.
 template <int N>
 struct States {
@@ -60,6 +64,7 @@ void forward_block(const ScanInputs& in, float* y, float* starts, const ScanSize
   const int64_t channel = b * s.length * row + g * s.width + d;
   const int64_t shared = b * s.length * states_row + g * s.state;
   const int64_t block = ((b * s.groups + g) * s.width + d) * s.state;
+  const int64_t jump = s.reverse ? -ahead * row : ahead * row;
   States<N> decay, h;
   load_decays<N>(in.A + (g * s.width + d) * s.state, s.state, count, log2e, decay);
   for (int n = 0; n < n_states; ++n) h.at[n] = vec{};
@@ -68,9 +73,11 @@ void forward_block(const ScanInputs& in, float* y, float* starts, const ScanSize
     int64_t begin, end;
     bounds(s, segment, begin, end);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t t = s.reverse ? begin + end - 1 - i : i;
-      const vec delta = load(in.delta + channel + t * row, count);
-      const vec entering = delta * load(in.u + channel + t * row, count);
+      const int64_t t = s.reverse ? begin + end - 1 - i : i, at = channel + t * row;
+      fetch(in.delta + at + jump);
+      fetch(in.u + at + jump);
+      const vec delta = load(in.delta + at, count);
+      const vec entering = delta * load(in.u + at, count);
       const float* B = in.B + shared + t * states_row;
       const float* C = in.C + shared + t * states_row;
       vec out{}, odd{};
@@ -79,17 +86,39 @@ void forward_block(const ScanInputs& in, float* y, float* starts, const ScanSize
         h.at[n] = exp2(delta * decay.at[n]) * h.at[n] + entering * B[n];
         (n % 2 ? odd : out) += h.at[n] * C[n];
       }
-      store(y + channel + t * row, out + odd, count);
+      store(y + at, out + odd, count);
     }
   }
 }
 
-// Everything that the backward pass keeps of one segment and one block of channels.
-template <int N>
-struct Scratch {
-  std::vector<States<N>> h, a, dB, dC;
-  explicit Scratch(int64_t steps) : h(steps + 1), a(steps), dB(steps), dC(steps) {}
+// Everything that the backward pass keeps of one segment, state by state within a token.
+struct Cell {
+  vec value;
 };
+
+struct Scratch {
+  // a few lines apart, or a write to one would look like one to the others by the last bits of its address
+  static constexpr int64_t skew = 17;
+  const int64_t cells;
+  std::vector<Cell> all;
+  Cell *const h, *const a, *const dB, *const dC;
+  Scratch(int64_t steps, int n_states)
+      : cells((steps * n_states + lanes - 1) / lanes * lanes),
+        all(4 * (cells + skew) + n_states),
+        h(all.data()),
+        a(h + cells + n_states + skew),
+        dB(a + cells + skew),
+        dC(dB + cells + skew) {}
+};
+
+// Sums over channels of (tokens, states), to where those tokens lie.
+void store_sums(float* to, const Cell* cells, std::vector<float>& flat, int64_t count_t,
+                int n_states, int64_t row, int64_t first, int64_t step) {
+  for (int64_t i = 0; i < count_t * n_states; i += lanes)
+    store(flat.data() + i, sums(&cells[i].value), lanes);
+  for (int64_t i = 0; i < count_t; ++i)
+    std::memcpy(to + (first + i * step) * row, flat.data() + i * n_states, sizeof(float) * n_states);
+}
 
 template <int N>
 void backward_part(const ScanInputs& in, const float* dy, const float* starts, const ScanGradients& grads,
@@ -97,78 +126,78 @@ void backward_part(const ScanInputs& in, const float* dy, const float* starts, c
   const int n_states = N ? N : static_cast<int>(s.state);
   const int64_t row = s.groups * s.width, states_row = s.groups * s.state;
   const int64_t blocks = (s.width + lanes - 1) / lanes;
-  const int64_t first = part * blocks / grads.parts, last = (part + 1) * blocks / grads.parts;
+  const int64_t from_block = part * blocks / grads.parts, to_block = (part + 1) * blocks / grads.parts;
   const int64_t tokens = b * s.length;
-  float* dB = grads.dB + (part * s.batch * s.length + tokens) * states_row + g * s.state;
-  float* dC = grads.dC + (part * s.batch * s.length + tokens) * states_row + g * s.state;
-  Scratch<N> scratch(s.steps);
+  const int64_t shared = tokens * states_row + g * s.state;
+  const int64_t partial = part * s.batch * s.length * states_row + shared;
+  Scratch scratch(s.steps, n_states);
+  std::vector<float> flat(scratch.cells);
   // what the later segment hands on to each block: a_(t+1) g_(t+1); and its share of dA
-  std::vector<States<N>> carried(last - first), dA(last - first);
+  std::vector<States<N>> carried(to_block - from_block), dA(to_block - from_block);
   for (int64_t segment = segments_of(s) - 1; segment >= 0; --segment) {
     int64_t begin, end;
     bounds(s, segment, begin, end);
-    const int64_t count_t = end - begin;
-    for (int64_t i = 0; i < count_t; ++i)
-      for (int n = 0; n < n_states; ++n) scratch.dB[i].at[n] = scratch.dC[i].at[n] = vec{};
-    for (int64_t k = first; k < last; ++k) {
+    const int64_t count_t = end - begin, step = s.reverse ? -1 : 1, first = s.reverse ? end - 1 : begin;
+    const int64_t jump = step * ahead * row;
+    for (int64_t k = from_block; k < to_block; ++k) {
       const int64_t d = k * lanes;
       const int count = static_cast<int>(s.width - d);
       const int64_t channel = tokens * row + g * s.width + d;
       const float* A = in.A + (g * s.width + d) * s.state;
-      States<N> decay;
+      States<N> decay, h;
       load_decays<N>(A, s.state, count, log2e, decay);
       const int64_t from = ((segment * s.batch + b) * s.groups + g) * s.width + d;
-      load_decays<N>(starts + from * s.state, s.state, count, 1.0f, scratch.h[0]);
+      load_decays<N>(starts + from * s.state, s.state, count, 1.0f, h);
+      for (int n = 0; n < n_states; ++n) scratch.h[n].value = h.at[n];
       for (int64_t i = 0; i < count_t; ++i) {
-        const int64_t t = s.reverse ? end - 1 - i : begin + i;
-        const vec delta = load(in.delta + channel + t * row, count);
-        const vec entering = delta * load(in.u + channel + t * row, count);
-        const float* B = in.B + (tokens + t) * states_row + g * s.state;
+        const int64_t t = first + i * step, at = channel + t * row;
+        fetch(in.delta + at + jump);
+        fetch(in.u + at + jump);
+        fetch(dy + at);
+        const vec delta = load(in.delta + at, count);
+        const vec entering = delta * load(in.u + at, count);
+        const float* B = in.B + shared + t * states_row;
+        Cell *a = &scratch.a[i * n_states], *after = &scratch.h[(i + 1) * n_states];
 #pragma GCC unroll 16
         for (int n = 0; n < n_states; ++n) {
-          const vec a = exp2(delta * decay.at[n]);
-          scratch.a[i].at[n] = a;
-          scratch.h[i + 1].at[n] = a * scratch.h[i].at[n] + entering * B[n];
+          a[n].value = exp2(delta * decay.at[n]);
+          h.at[n] = a[n].value * h.at[n] + entering * B[n];
+          after[n].value = h.at[n];
         }
       }
       load_decays<N>(A, s.state, count, 1.0f, decay);
-      States<N>&carry = carried[k - first], &dA_block = dA[k - first];
+      States<N>&carry = carried[k - from_block], &dA_block = dA[k - from_block];
+      const bool fresh = k == from_block;
       for (int64_t i = count_t - 1; i >= 0; --i) {
-        const int64_t t = s.reverse ? end - 1 - i : begin + i;
-        const int64_t at = channel + t * row;
+        const int64_t t = first + i * step, at = channel + t * row;
         const vec delta = load(in.delta + at, count), u = load(in.u + at, count), out = load(dy + at, count);
         const vec entering = delta * u;
-        const float* B = in.B + (tokens + t) * states_row + g * s.state;
-        const float* C = in.C + (tokens + t) * states_row + g * s.state;
+        const float *B = in.B + shared + t * states_row, *C = in.C + shared + t * states_row;
+        const Cell *a = &scratch.a[i * n_states], *before = &scratch.h[i * n_states];
+        Cell *dB = &scratch.dB[i * n_states], *dC = &scratch.dC[i * n_states];
         vec by_input{}, by_decay{};
 #pragma GCC unroll 16
         for (int n = 0; n < n_states; ++n) {
-          const vec a = scratch.a[i].at[n];
           const vec grad = out * C[n] + carry.at[n];
-          carry.at[n] = a * grad;
-          const vec passed = carry.at[n] * scratch.h[i].at[n];  // g_t a_t h_(t-1)
+          carry.at[n] = a[n].value * grad;
+          const vec passed = carry.at[n] * before[n].value;  // g_t a_t h_(t-1)
           by_input += grad * B[n];
           by_decay += passed * decay.at[n];
           dA_block.at[n] += passed * delta;
-          scratch.dB[i].at[n] += grad * entering;
-          scratch.dC[i].at[n] += out * scratch.h[i + 1].at[n];
+          dB[n].value = grad * entering + (fresh ? vec{} : dB[n].value);
+          dC[n].value = out * before[n + n_states].value + (fresh ? vec{} : dC[n].value);
         }
         store(grads.du + at, delta * by_input, count);
         store(grads.ddelta + at, u * by_input + by_decay, count);
       }
     }
-    for (int64_t i = 0; i < count_t; ++i) {
-      const int64_t t = s.reverse ? end - 1 - i : begin + i;
-      for (int n = 0; n < n_states; ++n) {
-        dB[t * states_row + n] = sum(scratch.dB[i].at[n]);
-        dC[t * states_row + n] = sum(scratch.dC[i].at[n]);
-      }
-    }
+    store_sums(grads.dB + partial, scratch.dB, flat, count_t, n_states, states_row, first, step);
+    store_sums(grads.dC + partial, scratch.dC, flat, count_t, n_states, states_row, first, step);
   }
-  for (int64_t k = first; k < last; ++k) {
+  for (int64_t k = from_block; k < to_block; ++k) {
     const int64_t d = k * lanes;
     float* to = grads.dA + ((b * s.groups + g) * s.width + d) * s.state;
-    store_states<N>(to, dA[k - first], s.state, static_cast<int>(s.width - d));
+    store_states<N>(to, dA[k - from_block], s.state, static_cast<int>(s.width - d));
   }
 }
 

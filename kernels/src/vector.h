@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512F__)
 #define UNETZOO_ISA_NAME avx512
@@ -39,10 +40,21 @@ static inline void store(float* to, vec value, int count) {
     std::memcpy(to, &value, sizeof(float) * count);
 }
 
-static inline float sum(vec value) {
-  float out = 0;
-  for (int i = 0; i < lanes; ++i) out += value[i];
-  return out;
+// Halves of every run of 2H lanes added up: those of a in the first half of the run, those of b in the second.
+template <int H, int... lane>
+static inline vec fold(vec a, vec b, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane : lanes + lane - H)...) +
+         __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane + H : lanes + lane)...);
+}
+
+// Lane i of the result is the sum over the lanes of from[i]: lanes sums for the price of log2(lanes) each.
+template <int H = lanes / 2>
+static inline vec sums(const vec* from, int apart = lanes / 2) {
+  constexpr std::make_integer_sequence<int, lanes> all{};
+  if constexpr (H == 1)
+    return fold<1>(from[0], from[apart], all);
+  else
+    return fold<H>(sums<H / 2>(from, apart / 2), sums<H / 2>(from + apart, apart / 2), all);
 }
 
 // 2^x within 2 ulp for x <= 126; what is below 2^-126 becomes 2^-126. Not a number stays so.
