@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.auxiliary import ForegroundPresence
+from unetzoo.blocks import patch_expanding
 from unetzoo.levels import Level, ratio
-from unetzoo.nd import Norm, Resize, conv, conv_unit, resize
+from unetzoo.nd import Norm, Resize, conv, conv_unit, norm, resize
 
 __all__ = [
     "BinaryFusedHead",
@@ -20,6 +21,7 @@ __all__ = [
     "Head",
     "HiddenHead",
     "NestedHead",
+    "PatchExpandingHead",
 ]
 
 
@@ -30,7 +32,7 @@ class Head(nn.Module):
         kernel_size: ``None`` takes the row itself as logits, for decoders of scores (FCN).
 
     Attributes:
-        activation: What turns logits into probabilities, softmax or sigmoid.
+        activation: What turns logits into probabilities, softmax or sigmoid; none: they are an image.
         outputs: Number of logit channels.
     """
 
@@ -39,7 +41,7 @@ class Head(nn.Module):
         levels: Sequence[Level],
         outputs: int,
         *,
-        activation: Literal["softmax", "sigmoid"],
+        activation: Literal["softmax", "sigmoid", "none"],
         kernel_size: int | None = 3,
     ) -> None:
         super().__init__()
@@ -110,6 +112,42 @@ class HiddenHead(Head):
             hidden=hidden if side_hidden is None else side_hidden,
             norm=norm,
         )
+
+
+class PatchExpandingHead(Head):
+    """Norm, learned upsampling to the image's resolution by `patch_expanding`, 1x1 convolution without bias.
+
+    The end of Swin-Unet (Cao et al. 2021, arXiv:2105.05537, sec. 3.5), and of VM-UNet (arXiv:2402.02491) with
+    ``normed=False``, ``reduction=4`` and ``bias=True``. The heads of deep supervision are plain ones:
+    expanding a coarser row so would cost as many channels as it has pixels to fill.
+
+    Args:
+        channels: Width at the image's resolution; ``None`` is the row's, divided by ``reduction``.
+        reduction: See ``channels``.
+        normed: Whether the norm stands first.
+        bias: Of the last convolution.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        outputs: int,
+        *,
+        activation: Literal["softmax", "sigmoid"] = "softmax",
+        kernel_size: int = 1,
+        channels: int | None = None,
+        reduction: int = 1,
+        normed: bool = True,
+        bias: bool = False,
+    ) -> None:
+        width, stride = levels[0]
+        ndim = len(stride)
+        image = Level(channels or max(1, width // reduction), (1,) * ndim)
+        super().__init__([image], outputs, activation=activation, kernel_size=kernel_size)
+        expand, _ = patch_expanding(levels[0], image)
+        logits = conv(ndim, image.channels, outputs, kernel_size, bias=bias)
+        self.conv = nn.Sequential(norm("layer" if normed else None, ndim, width), expand, logits)
+        self.side = partial(Head, activation=activation, kernel_size=kernel_size)
 
 
 class FusedHead(nn.Module):

@@ -69,6 +69,27 @@ def test_the_bottleneck_may_be_handed_on_as_the_coarsest_row() -> None:
     assert [t.shape[1] for t in out[::-1]] == [level.channels for level in decoder.levels]
 
 
+def test_a_row_may_meet_its_skip_behind_its_blocks() -> None:
+    decoder = ConvDecoder(ROWS, channels=[3, 5, 7, 9], merge_last=True).eval()
+    assert [gate.channels for gate in decoder.gates] == [7, 9]
+    decoder.build([7 + 8, 9])
+    met: list[tuple[int, int]] = []
+
+    def merge(level: int, skip: torch.Tensor, gate: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        met.append((gate.shape[1], coarse.shape[1]))
+        return gate if level else torch.cat([skip, gate], 1)
+
+    skips = [torch.randn(1, level.channels, 64 // level.stride[0], 64 // level.stride[0]) for level in ROWS]
+    out = decoder(skips, merge)
+    parts: Any = decoder
+    assert met == [(9, 32), (7, 9)]
+    expanded = parts.ups[3](skips[2])
+    assert torch.equal(out[0], parts.blocks[3](expanded))
+    row = parts.blocks[2](parts.ups[2](out[0]))
+    assert torch.equal(out[1], parts.projections[0](torch.cat([skips[0], row], 1)))
+    assert [t.shape[1] for t in out] == [9, 7, 5, 3]
+
+
 def test_linknets_bottleneck_doubles_the_size_with_a_quarter_of_the_width() -> None:
     module, channels = linknet_up(ROWS[2], ROWS[1])
     parts: Any = module

@@ -44,6 +44,13 @@ def test_lists_of_other_lengths_are_refused_by_name(
         kind(1, channels=[2, 4, 4], blocks=[1, 2])
 
 
+def test_a_width_doubles_from_row_to_row() -> None:
+    encoder = ConvEncoder(1, width=3, strides=[[1, 1], [2, 2], [4, 4]])
+    assert [level.channels for level in encoder.levels] == [3, 6, 12]
+    with pytest.raises(ValueError, match=r"needs encoder\.width and encoder\.strides"):
+        ConvEncoder(1, channels=None)
+
+
 def test_a_backbone_cannot_be_truncated() -> None:
     encoder: Encoder = TimmEncoder(3, name="resnet10t", depth=3)
     with pytest.raises(ValueError, match="TimmEncoder cannot be cut to 2 levels"):

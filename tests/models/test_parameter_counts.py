@@ -64,7 +64,10 @@ from unetzoo import create_model
         ("sine_net", 12, 3, 35_490_219),
         # its baseline's 5,884,033 with 27 weights less 25 in each of two convolutions: 2 * C * C' + C' a layer
         ("unet_gnn", 1, 2, 3_426_433),
+        ("hybrid_gnet", 1, 4, 17_511_090),  # with fewer lookups or more organs: test_hybrid_gnet.py
         ("uc_trans_net", 3, 1, 66_430_657),
+        ("vm_unet", 3, 1, 27_427_561),
+        ("vm_unet", 3, 9, 27_427_761),
     ],
 )
 def test_named_models_have_their_published_size(

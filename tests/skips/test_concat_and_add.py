@@ -54,6 +54,16 @@ def test_other_widths_are_projected() -> None:
     assert skip.merged == [6]
 
 
+def test_rows_may_go_on_without_their_skip() -> None:
+    rows = [*ROWS, Level(8, (4, 4))]
+    gates = [Gate(4, (1, 1), ROWS[1]), Gate(8, (2, 2), rows[2])]
+    skip, gate = AddSkip(rows, gates, rows=[-1]), torch.randn(2, 4, 6, 8)
+    assert skip.merge(0, SKIP, gate, COARSE) is gate
+    assert torch.equal(skip.merge(1, COARSE, COARSE, COARSE), 2 * COARSE)
+    with pytest.raises(ValueError, match="there is no skip 2; list 0 to 1"):
+        AddSkip(rows, gates, rows=[2])
+
+
 def test_rows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="2 encoder rows need 1 decoder rows, got 0"):
         ConcatSkip(ROWS, [])

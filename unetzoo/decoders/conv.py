@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from unetzoo.blocks import Block, Context, conv_block, stage
+from unetzoo.blocks import Block, Context, conv_block, ramp_drop_path, stage
+from unetzoo.blocks.project import project
 from unetzoo.decoders.base import Decoder, MergeRule
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
@@ -38,6 +39,10 @@ class ConvDecoder(Decoder):
         block: Builds a block from (ndim, channels in, channels out) instead of the U-Net's, which ``convs``,
             ``norm``, ``activation``, ``bias`` and ``dropout`` are about.
         blocks: Blocks at stride 1, 2, 4 ..., as ``channels``; ``None`` is one each.
+        drop_path: Greatest rate of the blocks' stochastic depth, in the coarsest row, falling evenly to 0 in
+            the finest; ``None`` leaves them as they are.
+        merge_last: Merge what leaves the blocks of a row, not what enters them, and bring the merge to the
+            row's width (VM-UNet).
         recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
         hand_on: Hand the bottleneck on as the coarsest row, so that deep supervision sees it.
     """
@@ -57,11 +62,13 @@ class ConvDecoder(Decoder):
         dropout: float = 0.0,
         block: Block | None = None,
         blocks: Sequence[int] | None = None,
+        drop_path: float | None = None,
+        merge_last: bool = False,
         recompute: bool = False,
         hand_on: bool = False,
     ) -> None:
         super().__init__()
-        self.recompute = recompute
+        self.recompute, self.drop_path, self.merge_last = recompute, drop_path, merge_last
         *rows, bottleneck = encoder
         self.context: nn.Module = nn.Identity()
         if context is not None:
@@ -86,9 +93,10 @@ class ConvDecoder(Decoder):
             self.ups.append(module)
             self.brought.append(width)
         coarser = [*self.levels, bottleneck][self.skipless + 1 :]
+        met = [level.channels for level in self.levels] if merge_last else self.brought
         self.gates = [
             Gate(width, row.stride, coarse)
-            for width, row, coarse in zip(self.brought[self.skipless :], rows, coarser, strict=True)
+            for width, row, coarse in zip(met[self.skipless :], rows, coarser, strict=True)
         ]
         self.block = block or partial(
             conv_block, convs=convs, norm=norm, activation=activation, bias=bias, dropout=dropout
@@ -105,11 +113,19 @@ class ConvDecoder(Decoder):
 
     def build(self, merged: Sequence[int]) -> None:
         """Make the blocks."""
-        widths = [*self.brought[: self.skipless], *merged]
+        widths = self.brought if self.merge_last else [*self.brought[: self.skipless], *merged]
+        self.projections = nn.ModuleList(
+            project(len(level.stride), width, level.channels)
+            for width, level in zip(
+                merged if self.merge_last else (), self.levels[self.skipless :], strict=False
+            )
+        )
         self.blocks = nn.ModuleList(
             stage(self.block, len(level.stride), width, level.channels, count)
             for width, level, count in zip(widths, self.levels, self.counts, strict=False)
         )
+        if self.drop_path is not None:
+            ramp_drop_path(self.blocks, self.drop_path)
 
     def forward(self, skips: list[Tensor], merge: MergeRule) -> list[Tensor]:
         """One output per row, coarsest first; the bottleneck is left out unless it is handed on."""
@@ -118,11 +134,21 @@ class ConvDecoder(Decoder):
         for row in reversed(range(len(self.ups))):
             gate = self.ups[row](x)
             level = row - self.skipless
-            merged = gate if level < 0 else merge(level, skips[level], gate, x)
-            block = self.blocks[row]
-            x = recomputed(block, merged, of=block) if self.recompute and self.training else block(merged)
+            if level < 0:
+                x = self.convolve(row, gate)
+            elif self.merge_last:
+                x = self.projections[level](merge(level, skips[level], self.convolve(row, gate), x))
+            else:
+                x = self.convolve(row, merge(level, skips[level], gate, x))
             decoded.append(x)
         return decoded
+
+    def convolve(self, row: int, x: Tensor) -> Tensor:
+        """(B, C, *size) through the blocks of a row, (B, C_row, *size)."""
+        block = self.blocks[row]
+        again = self.recompute and self.training
+        out: Tensor = recomputed(block, x, of=block) if again else block(x)
+        return out
 
 
 def _finer(stride: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.conv import ConvEncoder
+from unetzoo.encoders.conv_stem import conv_stem
 from unetzoo.encoders.dense import DenseEncoder
 from unetzoo.encoders.dual_path import DualPathEncoder
 from unetzoo.encoders.fc_dense import FCDenseEncoder
@@ -40,6 +41,7 @@ __all__ = [
     "WaveletEncoder",
     "WithInvalid",
     "adapt_kernel",
+    "conv_stem",
     "patch_embed",
     "pooled_down",
     "strided_down",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from unetzoo.blocks import Block, conv_block, stage
+from unetzoo.blocks import Block, conv_block, ramp_drop_path, stage
 from unetzoo.encoders.base import Encoder
 from unetzoo.levels import Level, ratio
 from unetzoo.nd import Activation, Norm, max_pool
@@ -45,6 +45,7 @@ class ConvEncoder(Encoder):
 
     Args:
         channels: Width per row, finest first.
+        width: Width of the first row, doubled from row to row of ``strides``; instead of ``channels``.
         strides: Stride of each row to the input, per axis; ``None`` is 1, 2, 4 ... in every axis. Anisotropic
             volumes keep the thick axis with, say, ``[[1,1,1],[1,2,2],[2,4,4]]``.
         convs: Convolutions per block.
@@ -56,6 +57,11 @@ class ConvEncoder(Encoder):
             before pooling instead of after it.
         bottleneck: Builds the last row in one piece, instead of from blocks.
         down: max, or a callable from two levels, fine and coarse, to a module and the channels it delivers.
+        stem: Builds what leads from the image to the first row's stride, as ``down`` does between rows;
+            ``None`` leaves the image to the first block.
+        entering: Hand on each row but the bottleneck as it enters its blocks, not as it leaves them.
+        drop_path: Greatest rate of the blocks' stochastic depth, rising evenly from 0 at the first; ``None``
+            leaves them as they are.
         recompute: Compute the blocks' activations again in the backward pass instead of keeping them.
     """
 
@@ -63,7 +69,8 @@ class ConvEncoder(Encoder):
         self,
         in_channels: int,
         *,
-        channels: Sequence[int] = (32, 64, 128, 256, 512),
+        channels: Sequence[int] | None = (32, 64, 128, 256, 512),
+        width: int | None = None,
         ndim: int = 2,
         strides: Sequence[Sequence[int]] | None = None,
         convs: int = 2,
@@ -76,10 +83,17 @@ class ConvEncoder(Encoder):
         blocks: Sequence[int] | None = None,
         bottleneck: Block | None = None,
         down: Literal["max"] | Downsampling = "max",
+        stem: Downsampling | None = None,
+        entering: bool = False,
+        drop_path: float | None = None,
         recompute: bool = False,
     ) -> None:
         super().__init__()
-        self.recompute = recompute
+        self.recompute, self.entering = recompute, entering
+        if width is not None and strides is not None:
+            channels = [width * 2**row for row in range(len(strides))]
+        if channels is None:
+            raise ValueError("encoder.channels=null needs encoder.width and encoder.strides instead")
         self.levels = rows_of(channels, ndim, strides)
         if block is None:
             block = partial(
@@ -97,25 +111,35 @@ class ConvEncoder(Encoder):
         makers = [partial(stage, block, count=count) for count in counts]
         if bottleneck is not None:
             makers[-1] = partial(stage, bottleneck)
-        self.pools, brought = nn.ModuleList(), [in_channels]
+        self.stem, brings = nn.Identity(), in_channels
+        if stem is not None:
+            self.stem, brings = stem(Level(in_channels, (1,) * ndim), self.levels[0])
+        elif entering or max(self.levels[0].stride) > 1:
+            raise ValueError(
+                f"encoder.entering and a first row at stride {self.levels[0].stride} need an encoder.stem, "
+                "such as patch_embed"
+            )
+        self.pools, brought = nn.ModuleList(), [brings]
         for fine, coarse in pairwise(self.levels):
             factor = ratio(coarse.stride, fine.stride)
-            pool, width = (max_pool(factor), fine.channels) if down == "max" else down(fine, coarse)
+            pool, brings = (max_pool(factor), fine.channels) if down == "max" else down(fine, coarse)
             self.pools.append(pool)
-            brought.append(width)
+            brought.append(brings)
         self.stages = nn.ModuleList(
             make(ndim, c_in, level.channels)
             for make, c_in, level in zip(makers, brought, self.levels, strict=True)
         )
+        if drop_path is not None:
+            ramp_drop_path(self.stages, drop_path)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One feature map per row."""
         features: list[Tensor] = []
         for row, block in enumerate(self.stages):
-            if row:
-                x = self.pools[row - 1](features[-1])
+            entered = self.pools[row - 1](x) if row else self.stem(x)
             again = self.recompute and self.training
-            features.append(recomputed(block, x, of=block) if again else block(x))
+            x = recomputed(block, entered, of=block) if again else block(entered)
+            features.append(entered if self.entering and row < len(self.pools) else x)
         return features
 
     def truncate(self, depth: int) -> None:

@@ -13,7 +13,7 @@ def unit_down(
     coarse: Level,
     *,
     norm: Norm | None = "instance",
-    activation: Activation = "leaky_relu",
+    activation: Activation | None = "leaky_relu",
     bias: bool | None = True,
 ) -> tuple[nn.Module, int]:
     """Strided 3x3 convolution to the coarse row's channels, for ``ConvEncoder.down``."""

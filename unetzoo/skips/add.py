@@ -19,6 +19,8 @@ class AddSkip(SkipPathway):
 
     Args:
         zero_init: Project every skip, from zero, so that it adds nothing at first.
+        rows: Rows whose skip is added, 0 the finest and -1 the coarsest skip's, the others go on without one;
+            ``None`` is all of these.
         scales: Factor of the skip before its projection, per row, finest first; ``None`` is 1. FCN trained in
             one piece takes 1e-4 and 1e-2.
     """
@@ -29,17 +31,26 @@ class AddSkip(SkipPathway):
         decoder: Sequence[Gate],
         *,
         zero_init: bool = False,
+        rows: Sequence[int] | None = None,
         scales: Sequence[float] | None = None,
     ) -> None:
         if scales is not None and len(scales) != len(decoder):
             raise ValueError(
                 f"skip.scales lists {len(scales)} factors for {len(decoder)} skips; list one for each"
             )
+        skips = range(len(decoder))
+        if wrong := [row for row in rows or () if not -len(skips) <= row < len(skips)]:
+            raise ValueError(f"rows={list(rows or ())}: there is no skip {wrong[0]}; list 0 to {skips[-1]}")
+        added = {decoder[row].stride for row in (skips if rows is None else rows)}
         scale_of = {gate.stride: scale for gate, scale in zip(decoder, scales or (), strict=False)}
         super().__init__(
             encoder,
             decoder,
-            merge=lambda e, d: _Add(e, d, zero_init=zero_init, scale=scale_of.get(d.stride, 1.0)),
+            merge=lambda e, d: (
+                _Add(e, d, zero_init=zero_init, scale=scale_of.get(d.stride, 1.0))
+                if d.stride in added
+                else _GateAlone(d)
+            ),
         )
 
 
@@ -56,3 +67,12 @@ class _Add(Merge):
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
         out: Tensor = self.project(skip if self.scale == 1 else self.scale * skip) + gate
         return out
+
+
+class _GateAlone(Merge):
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.channels = gate.channels
+
+    def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
+        return gate
