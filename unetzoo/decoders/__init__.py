@@ -5,11 +5,11 @@ from unetzoo.decoders.bilateral import BilateralDecoder
 from unetzoo.decoders.cascaded_attention import CascadedAttentionDecoder
 from unetzoo.decoders.conv import ConvDecoder
 from unetzoo.decoders.conv_up import conv_up
-from unetzoo.decoders.depthwise_up import depthwise_up
 from unetzoo.decoders.fc_dense import FCDenseDecoder
 from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.hardnet import HarDNetDecoder
 from unetzoo.decoders.identity import IdentityDecoder
+from unetzoo.decoders.large_kernel import LargeKernelDecoder
 from unetzoo.decoders.linknet import linknet_up
 from unetzoo.decoders.normed_up import normed_up
 from unetzoo.decoders.overlapping_up import overlapping_up
@@ -32,6 +32,7 @@ __all__ = [
     "FullScaleDecoder",
     "HarDNetDecoder",
     "IdentityDecoder",
+    "LargeKernelDecoder",
     "MergeRule",
     "RSUDecoder",
     "ShortcutDecoder",
@@ -39,7 +40,6 @@ __all__ = [
     "UpHead",
     "WaveletDecoder",
     "conv_up",
-    "depthwise_up",
     "linknet_up",
     "normed_up",
     "overlapping_up",

@@ -5,10 +5,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from unetzoo.blocks import ChannelAttention, MultiScaleDepthwise, SpatialAttention
+from unetzoo.blocks import ChannelAttention, MultiScaleDepthwise, SpatialAttention, depthwise_up
 from unetzoo.decoders.base import MergeRule
 from unetzoo.decoders.conv import ConvDecoder
-from unetzoo.decoders.depthwise_up import depthwise_up
 from unetzoo.levels import Level
 
 __all__ = ["CascadedAttentionDecoder"]
