@@ -79,14 +79,18 @@ class _Layer(nn.Module):
 
     def forward(self, rows: list[Tensor]) -> list[Tensor]:
         first, second = self.norms
-        normed = [self.each(first, x) for x in rows]
-        reduced = [self.tokens(reduce(x)) for reduce, x in zip(self.reduce, normed, strict=True)]
-        k, v = map(self.split, self.key_value(self.norm_reduced(torch.cat(reduced, 1))).chunk(2, -1))
-        # one row's queries at a time are what all of them at once would be, without cutting and joining
-        rows = [
-            x + self.maps(self.attend(self.tokens(n), k, v), x) for x, n in zip(rows, normed, strict=True)
+        tokens = [self.tokens(x) for x in rows]
+        normed = [first(t) for t in tokens]
+        reduced = [
+            t if isinstance(reduce, nn.Identity) else self.tokens(reduce(self.maps(t, x)))
+            for reduce, t, x in zip(self.reduce, normed, rows, strict=True)
         ]
-        return [x + mlp(self.each(second, x)) for mlp, x in zip(self.mlps, rows, strict=True)]
+        k, v = map(self.split, self.key_value(self.norm_reduced(torch.cat(reduced, 1))).chunk(2, -1))
+        # one row's queries at a time are what all of them at once would be, without joining and cutting
+        found = [x + self.maps(self.attend(t, k, v), x) for t, x in zip(normed, rows, strict=True)]
+        return [
+            x + mlp(self.maps(second(self.tokens(x)), x)) for mlp, x in zip(self.mlps, found, strict=True)
+        ]
 
     def attend(self, tokens: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B, N, C) and two of (B, heads, M, C / heads) to (B, N, C)."""
@@ -94,18 +98,13 @@ class _Layer(nn.Module):
         out: Tensor = self.out(found.transpose(1, 2).flatten(2))
         return out
 
-    def each(self, layer: nn.Module, x: Tensor) -> Tensor:
-        """A layer for tokens on each group of channels of (B, C, *size)."""
-        return self.maps(layer(self.tokens(x)), x)
-
     def tokens(self, x: Tensor) -> Tensor:
         """(B, C, *size) to (B, N, width), as many tokens per pixel as its channels make."""
-        return x.flatten(2).transpose(1, 2).unflatten(2, (-1, self.width)).flatten(1, 2)
+        return x.movedim(1, -1).reshape(x.shape[0], -1, self.width)
 
     def maps(self, tokens: Tensor, like: Tensor) -> Tensor:
         """The way back."""
-        pixels = tokens.unflatten(1, (-1, like.shape[1] // self.width)).flatten(2)
-        return pixels.transpose(1, 2).reshape_as(like)
+        return tokens.reshape(like.movedim(1, -1).shape).movedim(-1, 1)
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, heads * C) to (B, heads, N, C)."""
