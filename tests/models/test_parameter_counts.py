@@ -62,6 +62,7 @@ from unetzoo import create_model
         ("deeplab_v3_plus", 3, 21, 40_352_181),  # two convolutions; the popular port's one: test_deeplab.py
         ("bisenet_r18", 3, 19, 13_494_777),  # with two side heads; without: test_bisenet.py
         ("sine_net", 12, 3, 35_490_219),
+        ("swin_unet", 3, 9, 27_168_900),  # Swin-T's depth: tests/models/test_swin_unet.py
         # its baseline's 5,884,033 with 27 weights less 25 in each of two convolutions: 2 * C * C' + C' a layer
         ("unet_gnn", 1, 2, 3_426_433),
         ("hybrid_gnet", 1, 4, 17_511_090),  # with fewer lookups or more organs: test_hybrid_gnet.py

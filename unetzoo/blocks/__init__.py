@@ -9,6 +9,7 @@ from unetzoo.blocks.channel_mix import ChannelMix, neighbor_shift
 from unetzoo.blocks.context import Context
 from unetzoo.blocks.context_block import ContextBlock
 from unetzoo.blocks.conv_block import conv_block
+from unetzoo.blocks.conv_context import ConvContext
 from unetzoo.blocks.criss_cross import CrissCross, RecurrentCrissCross
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.depthwise_up import depthwise_up
@@ -90,6 +91,7 @@ __all__ = [
     "ChebConv",
     "Context",
     "ContextBlock",
+    "ConvContext",
     "CrissCross",
     "DenseBottleneck",
     "DilatedContext",

@@ -5,6 +5,7 @@ from math import prod
 from torch import nn
 
 from unetzoo.blocks.sub_pixel import SubPixel
+from unetzoo.blocks.token_init import token_init
 from unetzoo.levels import Level, ratio
 from unetzoo.nd import conv, norm
 
@@ -19,5 +20,5 @@ def patch_expanding(coarse: Level, fine: Level) -> tuple[nn.Module, int]:
     """
     factor = ratio(coarse.stride, fine.stride)
     ndim, width = len(factor), fine.channels
-    expand = conv(ndim, coarse.channels, width * prod(factor), bias=False)
+    expand = token_init(conv(ndim, coarse.channels, width * prod(factor), bias=False))
     return nn.Sequential(expand, SubPixel(factor), norm("layer", ndim, width)), width

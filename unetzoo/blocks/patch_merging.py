@@ -5,6 +5,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from unetzoo.blocks.token_init import token_init
 from unetzoo.levels import Level, ratio
 from unetzoo.nd import conv, norm
 
@@ -26,7 +27,7 @@ class PatchMerging(nn.Module):
         ndim, stacked = len(factor), c_in * prod(factor)
         self.factor = factor
         self.norm = norm("layer", ndim, stacked)
-        self.reduce = conv(ndim, stacked, c_out, bias=False)
+        self.reduce = token_init(conv(ndim, stacked, c_out, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, *size) to (B, c_out, *(size / factor))."""

@@ -8,6 +8,7 @@ from unetzoo.encoders.dual_path import DualPathEncoder
 from unetzoo.encoders.fc_dense import FCDenseEncoder
 from unetzoo.encoders.ffnet import FFNetEncoder
 from unetzoo.encoders.hardnet import HarDNetEncoder
+from unetzoo.encoders.hybrid import HybridEncoder
 from unetzoo.encoders.patch_embed import patch_embed
 from unetzoo.encoders.pooled_down import pooled_down
 from unetzoo.encoders.projected import ProjectedEncoder
@@ -31,6 +32,7 @@ __all__ = [
     "FCDenseEncoder",
     "FFNetEncoder",
     "HarDNetEncoder",
+    "HybridEncoder",
     "ProjectedEncoder",
     "RSUEncoder",
     "ResidualEncoder",
