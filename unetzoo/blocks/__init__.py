@@ -3,6 +3,8 @@
 from unetzoo.blocks.aspp import ASPP
 from unetzoo.blocks.attention_refinement import AttentionRefinement
 from unetzoo.blocks.attentive_projection import attentive_projection
+from unetzoo.blocks.block_chain import block_chain
+from unetzoo.blocks.bottleneck import Bottleneck
 from unetzoo.blocks.bottleneck_norm import BottleneckNorm
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from unetzoo.blocks.channel_mix import ChannelMix, neighbor_shift
@@ -84,6 +86,7 @@ __all__ = [
     "AttentionGatedConv",
     "AttentionRefinement",
     "Block",
+    "Bottleneck",
     "BottleneckNorm",
     "ChannelAffinity",
     "ChannelAttention",
@@ -146,6 +149,7 @@ __all__ = [
     "TriMamba",
     "WindowAttention",
     "attentive_projection",
+    "block_chain",
     "conv_block",
     "depthwise_up",
     "dual_transformer",

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from unetzoo.ops import selective_scan
 
-__all__ = ["StateSpace"]
+__all__ = ["StateSpace", "step_biases"]
 
 STEP_RANGE = (1e-3, 1e-1)
 
@@ -31,11 +31,8 @@ class StateSpace(nn.Module):
         self.project = nn.Linear(channels, sum(self.sizes), bias=False)
         self.steps = nn.Linear(rank, channels)
         nn.init.uniform_(self.steps.weight, -(rank**-0.5), rank**-0.5)
-        low, high = (math.log(s) for s in STEP_RANGE)
-        widths = torch.exp(torch.rand(channels) * (high - low) + low)
         with torch.no_grad():
-            # the inverse of softplus
-            self.steps.bias.copy_(widths + torch.log(-torch.expm1(-widths)))
+            self.steps.bias.copy_(step_biases(channels))
         decays = torch.arange(1, state + 1, dtype=torch.float32).log().repeat(channels, 1)
         self.log_decay, self.bypass = nn.Parameter(decays), nn.Parameter(torch.ones(channels))
         for parameter in (self.log_decay, self.bypass, self.steps.bias):
@@ -56,3 +53,11 @@ class StateSpace(nn.Module):
             delta_softplus=True,
             reverse=reverse,
         )
+
+
+def step_biases(count: int) -> Tensor:
+    """Biases whose softplus is spread over the published step widths, log-uniformly: (count,)."""
+    low, high = (math.log(s) for s in STEP_RANGE)
+    widths = torch.exp(torch.rand(count) * (high - low) + low)
+    # the inverse of softplus
+    return widths + torch.log(-torch.expm1(-widths))

@@ -17,6 +17,7 @@ from unetzoo.skips.channel_mix import ChannelMixSkip
 from unetzoo.skips.channel_transformer import ChannelTransformer
 from unetzoo.skips.concat import ConcatSkip
 from unetzoo.skips.conv_lstm import ConvLSTMSkip
+from unetzoo.skips.cross_context import CrossContext
 from unetzoo.skips.dae_cross import EfficientCrossSkip
 from unetzoo.skips.dense_fpn import DenseFPN
 from unetzoo.skips.dla_up import DLAUp
@@ -42,6 +43,7 @@ from unetzoo.skips.reweight import Reweight
 from unetzoo.skips.sc_tuner import SCTuner
 from unetzoo.skips.scab import AttentionBridge
 from unetzoo.skips.scale import ScaleSkip
+from unetzoo.skips.scanned import ScannedSkip
 from unetzoo.skips.scp import SpatialContext
 from unetzoo.skips.sdi import SDI
 from unetzoo.skips.self_gate import SelfGate
@@ -72,6 +74,7 @@ __all__ = [
     "ConcatSkip",
     "ContextBridge",
     "ConvLSTMSkip",
+    "CrossContext",
     "DLAUp",
     "DeformedSkip",
     "DenseFPN",
@@ -100,6 +103,7 @@ __all__ = [
     "SCTuner",
     "SKFusion",
     "ScaleSkip",
+    "ScannedSkip",
     "SelfGate",
     "ShiftConnection",
     "SkipAttention",

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unetzoo.nd import full_precision
 from unetzoo.ops.ssd.reference import ssd_step_by_step
 
 __all__ = ["ssd", "ssd_step_by_step"]
@@ -57,7 +58,7 @@ def ssd(
         delta = F.softplus(delta)
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
-    with torch.autocast(u.device.type, enabled=False):
+    with full_precision(u):
         y = _chunks(u, delta, A, B, C, reverse, chunk)
     if D is not None:
         y = y + D.to(exact)[:, None] * u
