@@ -62,11 +62,15 @@ from unetzoo import create_model
         ("deeplab_v3_plus", 3, 21, 40_352_181),  # two convolutions; the popular port's one: test_deeplab.py
         ("bisenet_r18", 3, 19, 13_494_777),  # with two side heads; without: test_bisenet.py
         ("sine_net", 12, 3, 35_490_219),
+        ("att_swin_unet", 3, 9, 32_681_988),  # swin_unet and three rows of tests/skips/test_cross_context.py
         ("swin_unet", 3, 9, 27_168_900),  # Swin-T's depth: tests/models/test_swin_unet.py
         # its baseline's 5,884,033 with 27 weights less 25 in each of two convolutions: 2 * C * C' + C' a layer
         ("unet_gnn", 1, 2, 3_426_433),
         ("hybrid_gnet", 1, 4, 17_511_090),  # with fewer lookups or more organs: test_hybrid_gnet.py
         ("uc_trans_net", 3, 1, 66_430_657),
+        ("meunet", 1, 1, 713_185),
+        # 22,770,934 less a transposed convolution that is never used, and 10 behind the second head's logits
+        ("vm_unet_v2", 3, 1, 22_734_060),
         ("vm_unet", 3, 1, 27_427_561),
         ("vm_unet", 3, 9, 27_427_761),
     ],
