@@ -201,3 +201,17 @@ def test_a_backbone_that_needs_a_multiple_of_32_answers_any_size() -> None:
     overrides = {"encoder.options": options, "decoder.channels": [4, 4, 4, 8, 8]}
     model = create_model(encoder="dla46_c", overrides=overrides).eval()
     assert model(torch.zeros(1, 3, 97, 130)).shape == (1, 2, 97, 130)
+
+
+def test_windows_without_padding_of_their_own_are_made_whole() -> None:
+    torch.manual_seed(0)
+    small = {"embed_dim": [8] * 4, "depths": [1] * 4, "stem_width": 8, "transformer_dim_head": 8}
+    options = small | {"img_size": 64}
+    encoder = TimmEncoder(3, name="maxvit_tiny_rw_224", depth=3, options=options).eval()
+    assert encoder.unit == (16, 16)  # windows of 2 at stride 8
+    x = torch.randn(1, 3, 24, 40)
+    padded = torch.nn.functional.pad(x, (0, 8, 0, 8), mode="replicate")
+    with torch.inference_mode():
+        for ours, whole in zip(encoder(x), encoder.body(padded), strict=True):
+            height, width = ours.shape[2:]
+            assert torch.equal(ours, whole[..., :height, :width])

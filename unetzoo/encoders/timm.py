@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from torch import Tensor, nn
 from unetzoo.encoders.base import Encoder
 from unetzoo.encoders.stem import Adaptation, adapt_kernel
 from unetzoo.levels import Level
+from unetzoo.nd import pad_to_multiple
 
 __all__ = ["TimmEncoder"]
 
 
 class TimmEncoder(Encoder):
     """A timm backbone with hierarchical features, NCHW or NHWC, first stride 2 or 4.
+
+    A backbone that cuts its maps into windows without padding them itself (MaxViT) is given the image padded
+    by its border to whole windows in every row; ``options.img_size`` sets their size.
 
     Args:
         name: timm's model name, for example ``resnet34`` (``unetzoo list encoders 'resnet*'``).
@@ -72,8 +77,11 @@ class TimmEncoder(Encoder):
             self.body, "output_fmt"
         )
         _drop_unused(self.body)
+        deepest = self.levels[-1].stride[0]
+        windows = {tuple(m.partition_size) for m in self.body.modules() if hasattr(m, "partition_size")}
+        self.unit = tuple(deepest * lcm(*sides) for sides in zip(*windows, strict=True))
         if self.body.pretrained_cfg.get("fixed_input_size"):
-            _refuse_fixed_size(self.body, name, in_channels, self.levels[-1].stride[0])
+            _refuse_fixed_size(self, name, in_channels, deepest)
         # window masks are built from the size while the graph is recorded, as is TensorFlow's padding
         self.dynamic_size = not any(
             hasattr(m, "window_size") or type(m).__name__.endswith("Same") for m in self.body.modules()
@@ -81,9 +89,15 @@ class TimmEncoder(Encoder):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One (B, C_i, H / stride_i, W / stride_i) per row."""
-        every: list[Tensor] = self.body(x)
+        every: list[Tensor] = self.body(pad_to_multiple(x, self.unit) if self.unit else x)
         features = [every[i] for i in self.kept]
-        return features if self.channels_first else [f.permute(0, 3, 1, 2).contiguous() for f in features]
+        if not self.channels_first:
+            features = [f.permute(0, 3, 1, 2).contiguous() for f in features]
+        if self.unit:
+            height, width = x.shape[2:]
+            strides = [level.stride[0] for level in self.levels]
+            features = [f[..., : height // s, : width // s] for f, s in zip(features, strides, strict=True)]
+        return features
 
 
 def _create(
@@ -184,17 +198,17 @@ def _drop_unused(body: nn.Module) -> None:
         body.blocks = body.blocks[: max(row["stage"] for row in info.get_dicts())]  # type: ignore[index]
 
 
-def _refuse_fixed_size(body: nn.Module, name: str, in_channels: int, stride: int) -> None:
+def _refuse_fixed_size(encoder: nn.Module, name: str, in_channels: int, stride: int) -> None:
     """Try a small image: timm marks more backbones as bound to one size than are."""
     try:
         with torch.no_grad():
-            body.eval()(torch.zeros(1, in_channels, 2 * stride, 3 * stride))
+            encoder.eval()(torch.zeros(1, in_channels, 2 * stride, 3 * stride))
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"timm model {name!r} takes images of one size only ({_first_line(error)}); "
             "choose another backbone"
         ) from error
-    body.train()
+    encoder.train()
 
 
 def _first_line(error: BaseException) -> str:
