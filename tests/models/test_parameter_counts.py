@@ -68,6 +68,8 @@ from unetzoo import create_model
         ("unet_gnn", 1, 2, 3_426_433),
         ("hybrid_gnet", 1, 4, 17_511_090),  # with fewer lookups or more organs: test_hybrid_gnet.py
         ("uc_trans_net", 3, 1, 66_430_657),
+        ("malunet", 3, 1, 177_943),
+        ("ultralight_vm_unet", 3, 1, 49_457),
         ("meunet", 1, 1, 713_185),
         # 22,770,934 less a transposed convolution that is never used, and 10 behind the second head's logits
         ("vm_unet_v2", 3, 1, 22_734_060),

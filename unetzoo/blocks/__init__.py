@@ -15,12 +15,14 @@ from unetzoo.blocks.conv_context import ConvContext
 from unetzoo.blocks.criss_cross import CrissCross, RecurrentCrissCross
 from unetzoo.blocks.dense_bottleneck import DenseBottleneck
 from unetzoo.blocks.depthwise_up import depthwise_up
+from unetzoo.blocks.dilated_gated_attention import DilatedGatedAttention, gated_external
 from unetzoo.blocks.drop_block import DropBlock
 from unetzoo.blocks.dual_attention import ChannelAffinity, DualAttention, PositionAttention
 from unetzoo.blocks.dual_transformer import DualTransformer, dual_transformer
 from unetzoo.blocks.eca import EfficientChannelAttention
 from unetzoo.blocks.efficient_attention import EfficientAttention, efficient_attention
 from unetzoo.blocks.enhanced_transformer import EnhancedTransformer, enhanced_transformer
+from unetzoo.blocks.external_attention import ExternalAttention
 from unetzoo.blocks.feature_fusion import FeatureFusion
 from unetzoo.blocks.fourier import FourierBlock
 from unetzoo.blocks.fully_convolutional import FullyConvolutional
@@ -32,6 +34,7 @@ from unetzoo.blocks.graph_block import GraphBlock, GraphBottleneck, GraphConv
 from unetzoo.blocks.hvss import HVSS, hvss
 from unetzoo.blocks.hybrid_dilated import DilatedContext, DilatedGate, HybridDilatedConv
 from unetzoo.blocks.large_kernel_attention import LargeKernelAttention
+from unetzoo.blocks.light_row import light_row
 from unetzoo.blocks.localisation_block import localisation_block
 from unetzoo.blocks.mamba import Mamba, MambaLayer
 from unetzoo.blocks.mbconv import mbconv
@@ -99,12 +102,14 @@ __all__ = [
     "DenseBottleneck",
     "DilatedContext",
     "DilatedGate",
+    "DilatedGatedAttention",
     "DropBlock",
     "DualAttention",
     "DualTransformer",
     "EfficientAttention",
     "EfficientChannelAttention",
     "EnhancedTransformer",
+    "ExternalAttention",
     "FeatureFusion",
     "FourierBlock",
     "FullyConvolutional",
@@ -156,8 +161,10 @@ __all__ = [
     "efficient_attention",
     "enhanced_transformer",
     "gated_down",
+    "gated_external",
     "gated_up",
     "hvss",
+    "light_row",
     "localisation_block",
     "mbconv",
     "mlp",

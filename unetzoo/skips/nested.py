@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unetzoo.blocks import conv_block
+from unetzoo.blocks import Block, conv_block
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import Activation, Norm, Upsample, upsample
 from unetzoo.recompute import recomputed
@@ -53,6 +53,8 @@ class NestedSkip(SkipPathway):
     Args:
         sources: Nodes to its left that a node takes: dense (UNet++) | short (UNet+) | ensemble (UNet^e).
         up: The operator U, as in the decoder: nearest | linear | transposed.
+        block: Builds a node's block from (ndim, channels in, channels out) instead of the U-Net's, which
+            ``convs``, ``norm``, ``activation`` and ``dropout`` are about.
         recompute: Compute the nodes' activations again in the backward pass instead of keeping them.
 
     Raises:
@@ -70,6 +72,7 @@ class NestedSkip(SkipPathway):
         norm: Norm | None = "batch",
         activation: Activation = "relu",
         dropout: float = 0.0,
+        block: Block | None = None,
         recompute: bool = False,
     ) -> None:
         if sources not in ("dense", "short", "ensemble"):
@@ -85,15 +88,14 @@ class NestedSkip(SkipPathway):
         # the shallower U-Nets of an ensemble end in their own side outputs
         self.needs_side_heads = sources == "ensemble" and len(encoder) > 2
         self.depth = depth = len(encoder) - 1
+        block = block or partial(conv_block, convs=convs, norm=norm, activation=activation, dropout=dropout)
         self.ups, self.blocks, self.widths = nn.ModuleDict(), nn.ModuleDict(), dict[str, int]()
         for i, row in enumerate(encoder[:-1]):
             for j in range(1, depth - i):
                 self.ups[f"{i}_{j}"], width = upsample(up, encoder[i + 1], row)
                 self.widths[f"{i}_{j}"] = width
-                self.blocks[f"{i}_{j}"] = conv_block(
-                    len(row.stride), row.channels * (j if sources == "dense" else 1) + width, row.channels,
-                    convs=convs, norm=norm, activation=activation, dropout=dropout,
-                )  # fmt: skip
+                taken = row.channels * (j if sources == "dense" else 1) + width
+                self.blocks[f"{i}_{j}"] = block(len(row.stride), taken, row.channels)
         self.side_levels = [encoder[0]] * (depth - 1)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
