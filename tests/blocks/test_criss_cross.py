@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -16,6 +17,13 @@ def attention(size: tuple[int, ...]) -> tuple[CrissCross, Tensor]:
     return block, torch.randn(2, 8, *size, dtype=torch.float64)
 
 
+def pixel(x: Tensor, at: Sequence[int]) -> Tensor:
+    """(B, C, *size) to a view of one pixel, (B, C)."""
+    for index in at:
+        x = x.select(2, index)
+    return x
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_it_equals_the_formula_pixel_by_pixel(size: tuple[int, ...]) -> None:
     block, x = attention(size)
@@ -29,9 +37,9 @@ def test_it_equals_the_formula_pixel_by_pixel(size: tuple[int, ...]) -> None:
             if sum(a != b for a, b in zip(p, at, strict=True)) <= 1
         ]
         assert len(near) == sum(size) - len(size) + 1
-        keys, values = (torch.stack([t[(..., *p)] for p in near], 2) for t in (k, v))
-        weights = torch.einsum("bc,bcn->bn", q[(..., *at)], keys).softmax(1)
-        expected[(..., *at)] += torch.einsum("bn,bcn->bc", weights, values)
+        keys, values = (torch.stack([pixel(t, p) for p in near], 2) for t in (k, v))
+        weights = torch.einsum("bc,bcn->bn", pixel(q, at), keys).softmax(1)
+        pixel(expected, at).add_(torch.einsum("bn,bcn->bc", weights, values))
     torch.testing.assert_close(block(x), expected)
 
 
@@ -66,7 +74,7 @@ def test_as_many_rounds_as_axes_connect_all_pixels_and_one_less_do_not(size: tup
         out = x
         for _ in range(rounds):
             out = block(out)
-        (grad,) = torch.autograd.grad(out[(0, slice(None), *[0] * len(size))].square().sum(), x)
+        (grad,) = torch.autograd.grad(pixel(out, [0] * len(size))[0].square().sum(), x)
         assert bool((grad[0].abs().sum(0) > 0).all()) is dense
 
 

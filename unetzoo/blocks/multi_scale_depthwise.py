@@ -48,6 +48,6 @@ class MultiScaleDepthwise(nn.Module):
         """(B, c_in, *size) to (B, c_out, *size)."""
         wide = self.widen(x)
         mixed = torch.stack([scale(wide) for scale in self.scales]).sum(0)
-        shuffled = mixed.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        shuffled = torch.unflatten(mixed, 1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
         out: Tensor = self.project(x) + self.narrow(shuffled)
         return out

@@ -38,7 +38,8 @@ class _Gated(Merge):
         ndim, self.channels = len(skip.stride), skip.channels + gate.channels
         self.from_skip = conv(ndim, skip.channels, skip.channels)
         self.from_gate = conv(ndim, gate.channels, skip.channels)
-        self.gain, self.act = (2.0, nn.Identity()) if identity_init else (1.0, nn.ReLU())
+        self.gain = 2.0 if identity_init else 1.0
+        self.act: nn.Module = nn.Identity() if identity_init else nn.ReLU()
         if identity_init:
             for parameter in self.parameters():
                 nn.init.zeros_(parameter)

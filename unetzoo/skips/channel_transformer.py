@@ -116,7 +116,7 @@ class _Layer(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, heads * C, *grid) to (B, heads, C, N)."""
-        return x.flatten(2).unflatten(1, (self.heads, -1))
+        return torch.unflatten(x.flatten(2), 1, (self.heads, -1))
 
 
 def _back(channels: int, patch: tuple[int, ...]) -> nn.Sequential:
