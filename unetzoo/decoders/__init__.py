@@ -10,6 +10,7 @@ from unetzoo.decoders.full_scale import FullScaleDecoder
 from unetzoo.decoders.hardnet import HarDNetDecoder
 from unetzoo.decoders.identity import IdentityDecoder
 from unetzoo.decoders.large_kernel import LargeKernelDecoder
+from unetzoo.decoders.light_up import light_up
 from unetzoo.decoders.linknet import linknet_up
 from unetzoo.decoders.normed_up import normed_up
 from unetzoo.decoders.overlapping_up import overlapping_up
@@ -40,6 +41,7 @@ __all__ = [
     "UpHead",
     "WaveletDecoder",
     "conv_up",
+    "light_up",
     "linknet_up",
     "normed_up",
     "overlapping_up",
