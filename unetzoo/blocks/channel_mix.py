@@ -47,6 +47,8 @@ class ChannelMix(nn.Module):
         self.share_k, self.share_r = (
             nn.Parameter(torch.full((channels, *[1] * ndim), 0.5)) for _ in range(2)
         )
+        for share in (self.share_k, self.share_r):
+            share.no_weight_decay = True  # type: ignore[attr-defined]
         self.w_k, self.w_v = conv(ndim, channels, inner, bias=False), conv(ndim, inner, channels, bias=False)
         self.w_r = conv(ndim, channels, channels, bias=False)
         self.norm = norm("layer", ndim, inner)

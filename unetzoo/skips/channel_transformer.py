@@ -61,6 +61,8 @@ class ChannelTransformer(SkipPathway):
         self.norms = nn.ModuleList(norm("layer", ndim, c) for c in widths)
         self.back = nn.ModuleList(_back(c, patch) for c, patch in zip(widths, patches, strict=True))
         self.scales = nn.ParameterList(torch.zeros(c, *[1] * ndim) for c in widths if identity_init)
+        for parameter in (*self.positions, *self.scales):
+            parameter.no_weight_decay = True
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """One tensor per row to the same, the bottleneck unchanged."""
