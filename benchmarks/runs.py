@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from unetzoo import inference
 from unetzoo.checkpoints import read_checkpoint
-from unetzoo.evaluation import evaluate
+from unetzoo.evaluation import evaluate, evaluate_images
 from unetzoo.predictor import Predictor
 from unetzoo.training import train
 
@@ -34,8 +34,9 @@ def measured(
         predictor: Opens the best checkpoint.
 
     Returns:
-        ``dice`` and ``iou`` (test, mean over cases), ``val_dice``, ``parameters``, ``minutes`` of wall clock
-        and ``cpu_minutes`` of training.
+        ``dice`` and ``iou``, or ``mae``, ``psnr`` and ``ssim`` of predicted images (test, mean over cases);
+        what chose the checkpoint, such as ``val_dice``; ``parameters``, ``minutes`` of wall clock and
+        ``cpu_minutes`` of training.
     """
     result = out / run_id / "result.json"
     if result.is_file():
@@ -49,13 +50,19 @@ def measured(
     run_dir = train(cfg)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     checkpoint = run_dir / "checkpoints" / "best.ckpt"
-    evaluate(predictor(checkpoint), instantiate(cfg.data), "test", run_dir / "eval" / "test", run_dir=run_dir)
-    summary = json.loads((run_dir / "eval" / "test" / "summary.json").read_text())
+    model, sets, where = predictor(checkpoint), instantiate(cfg.data), run_dir / "eval" / "test"
+    if model.contract.data.target is None:
+        evaluate(model, sets, "test", where, run_dir=run_dir)
+        means = json.loads((where / "summary.json").read_text())["means"]
+        scores = {name: means[name]["per_image"] for name in ("dice", "iou")}
+    else:
+        scores = evaluate_images(model, sets, "test", where).means
     saved = read_checkpoint(checkpoint)
+    monitor = "dice" if model.contract.data.target is None else "mae"
     weights = [name for name in saved["state_dict"] if "running_" not in name and "num_batches" not in name]
     found = {
-        **{m: summary["means"][m]["per_image"] for m in ("dice", "iou")},
-        "val_dice": float(saved["unetzoo"]["metrics"]["val/dice"]),
+        **scores,
+        f"val_{monitor}": float(saved["unetzoo"]["metrics"][f"val/{monitor}"]),
         "parameters": sum(saved["state_dict"][name].numel() for name in weights),
         "minutes": wall / 60,
         "cpu_minutes": cpu / 60,

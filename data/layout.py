@@ -1,4 +1,4 @@
-"""The layout every prepared set has: images/, masks/, splits.json, manifest.csv. Standard library only."""
+"""The layout every prepared set has: images/, masks/ or targets/, splits.json, manifest.csv. No packages."""
 
 import argparse
 import csv
@@ -32,6 +32,8 @@ def write_splits(folder: Path, splits: Splits) -> None:
 def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
     """Write manifest.csv for a folder with images/, masks/ (same names, or with an ending) and splits.json.
 
+    Where images are to be predicted, targets/ with the images' names takes the place of masks/.
+
     Args:
         group: Group of an image from its file name.
 
@@ -42,13 +44,17 @@ def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; is {folder} the folder of the set?")
     splits = json.loads(path.read_text(encoding="utf-8"))
+    targets = (folder / "targets").is_dir()
     rows = []
     for split in ("train", "val", "test"):
         for name in splits.get(split, []):
             if not (folder / "images" / name).is_file():
                 raise FileNotFoundError(f"{folder / 'images' / name}: no such file, though {path} lists it")
-            rows.append((f"images/{name}", f"masks/{_mask(folder, name, path)}", split, group(name)))
-    lines = [("image", "mask", "split", "group"), *rows]
+            if targets and not (folder / "targets" / name).is_file():
+                raise FileNotFoundError(f"{folder / 'targets' / name}: no such file, though {path} lists it")
+            aim = f"targets/{name}" if targets else f"masks/{_mask(folder, name, path)}"
+            rows.append((f"images/{name}", aim, split, group(name)))
+    lines = [("image", "target" if targets else "mask", "split", "group"), *rows]
     target = folder / "manifest.csv"
     temporary = target.with_name(".manifest.csv")
     with open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -62,11 +68,14 @@ def run(
     description: str,
     group: Callable[[str], str],
     convert: Callable[[Path, Path], None],
+    *,
+    kinds: Sequence[str] = ("images", "masks"),
 ) -> int:
     """Command line of a prepare.py: ``SOURCE`` is a prepared folder, or a raw download with ``--out``.
 
     Args:
         convert: Called with the raw folder and the new one; writes images/, masks/ and splits.json.
+        kinds: Folders that it writes into.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -78,7 +87,7 @@ def run(
         if not arguments.source.is_dir():
             raise FileNotFoundError(f"{arguments.source}: no such folder")
         if arguments.out is not None:
-            for kind in ("images", "masks"):
+            for kind in kinds:
                 (arguments.out / kind).mkdir(parents=True, exist_ok=True)
             convert(arguments.source, arguments.out)
         print(f"wrote {write_manifest(arguments.out or arguments.source, group)}")

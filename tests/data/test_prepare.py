@@ -6,6 +6,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,36 @@ def test_hippocampus_raw_leaves_out_what_has_no_label_and_what_macos_left(tmp_pa
             (raw / kind / f"{name}.nii.gz").write_bytes(name.encode())
     assert prepare("hippocampus_msd", raw, "--out", tmp_path / "out") == 0
     assert sorted(f.name for f in (tmp_path / "out" / "images").iterdir()) == ["h1.nii.gz", "h2.nii.gz"]
+
+
+def test_synthetic_ct_keeps_splits_and_is_made_alike_each_time(tmp_path: Path) -> None:
+    nibabel: Any = import_module("nibabel")
+    raw = tmp_path / "raw"
+    (raw / "images").mkdir(parents=True)
+    y, x = np.mgrid[-16:16, -12:12]
+    disc = (400.0 * (y**2 + x**2 < 100)).astype(np.float32)
+    for name in ("a", "b"):
+        volume = np.broadcast_to(disc, (12, 32, 24)).T
+        nibabel.save(nibabel.Nifti1Image(volume.copy(), np.eye(4)), raw / "images" / f"{name}.nii.gz")
+    (raw / "splits.json").write_text('{"train": ["a.nii.gz"], "val": [], "test": ["b.nii.gz"]}')
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        assert prepare("synthetic_ct", raw, "--out", out) == 0
+    found = rows(outs[0])
+    assert [(r["target"], r["split"], r["group"]) for r in found[::4]] == [
+        ("targets/a_0.tif", "train", "a"),
+        ("targets/b_0.tif", "test", "b"),
+    ]
+    target, image, again = (
+        rasterio.open(path).read(1)
+        for path in (outs[0] / found[0]["target"], *(out / found[0]["image"] for out in outs))
+    )
+    assert set(np.unique(target)) == {-400, 400}
+    np.testing.assert_array_equal(image, again)
+    # scatter takes contrast
+    assert image[target > 0].mean() - image[target < 0].mean() < 750
+    other = rasterio.open(outs[0] / found[4]["image"]).read(1)
+    assert not np.array_equal(image, other)
 
 
 def test_kampala_tiles_get_their_place_and_buildings(tmp_path: Path) -> None:

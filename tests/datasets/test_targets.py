@@ -27,7 +27,7 @@ def smooth(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     return x, target
 
 
-GEOMETRY = {
+GEOMETRY: dict[str, Any] = {
     "light": [{"D4": {"p": 1.0}}, {"Affine": {"rotate": [10, 15], "p": 1.0}}],
     "elastic2d": [{"ElasticTransform": {"alpha": 30, "sigma": 6, "border_mode": 4, "p": 1.0}}],
     "volume": [

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,7 @@ def write(path: Path, values: np.ndarray) -> None:
         with rasterio.open(path, "w", driver="GTiff", dtype=values.dtype.name, **shape) as file:
             file.write(values, 1)
     else:
-        import nibabel
-
+        nibabel: Any = import_module("nibabel")
         affine = np.diag([1.0, 1.0, 2.0, 1.0])
         nibabel.save(nibabel.Nifti1Image(values.T, affine), path)
 
@@ -137,7 +137,8 @@ def test_from_training_to_predicted_files(
     source = next(images.glob("image8.*"))
     assert main(["predict", f"ckpt={best}", f"inputs={source}", f"out={tmp_path / 'out'}"]) == 0
     written, image = read_image(tmp_path / "out" / source.name), read_image(source)
-    assert (written.data.dtype, written.spacing) == (np.float32, image.spacing)
+    assert written.data.dtype == np.float32
+    assert written.spacing == image.spacing
     np.testing.assert_array_equal(Predictor(load(best)).values(image), written.data)
 
 
@@ -163,7 +164,7 @@ def test_nothing_outside_the_body_is_learned_or_measured(config: Compose, images
         ),
         ("task=segmentation", "SegmentationTask does not learn such; choose task=regression"),
         ("data.target=null", "the head predicts an image; choose model/head=multiclass"),
-        ("loss=dice_ce", "an image is learned with loss=l1 or multi_window"),
+        ("loss=dice_ce", "is learned with loss=l1 or multi_window"),
         ("model/auxiliary=boundary", "the auxiliary objective 'boundary' learns classes"),
         ("data.classes={a: 0, b: 1}", "data has classes or a target image"),
         ("data.target.bands=[a,b]", "1 band"),

@@ -46,8 +46,8 @@ class SegmentationLoss(nn.Module):
         super().__init__()
         if activation not in ("softmax", "sigmoid"):
             raise ValueError(
-                f"activation must be softmax or sigmoid, not {activation!r}"
-                + ("; an image is learned with loss=l1 or multi_window" if activation == "none" else "")
+                f"activation must be softmax or sigmoid, not {activation!r}; an image, which needs none, is "
+                "learned with loss=l1 or multi_window"
             )
         weights = None if class_weights is None else torch.tensor([float(w) for w in class_weights])
         if weights is not None and (weights.min() < 0 or weights.sum() == 0):
