@@ -6,15 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unetzoo.blocks import FourierBlock
-from unetzoo.blocks.fourier import (
-    FourierMix,
-    _inverse_products,
-    _products,
-    frequencies,
-    inverse,
-    spectrum,
-)
+from unetzoo.blocks.fourier import Fourier, FourierMix, _low_pass_matrix, frequencies, low_pass
 
+CPU = torch.device("cpu")
 every_size = pytest.mark.parametrize("size", [(8, 6), (7, 9), (1, 5), (4, 1), (3, 6, 5)], ids=str)
 
 
@@ -22,26 +16,42 @@ def image(*size: int) -> Tensor:
     return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+def both(*size: int) -> tuple[Fourier, Fourier]:
+    """By the fast transform, and by matrix products."""
+    return Fourier(size, CPU, products=False), Fourier(size, CPU, products=True)
+
+
 @every_size
 def test_matrix_products_are_the_transform(size: tuple[int, ...]) -> None:
-    x = image(*size)
-    for got, expected in zip(_products(x), spectrum(x), strict=True):
+    x, (fast, products) = image(*size), both(*size)
+    for got, expected in zip(products.there(x), fast.there(x), strict=True):
         # angles are made in float32
         torch.testing.assert_close(got, expected, rtol=0, atol=3e-6)
-    torch.testing.assert_close(_inverse_products(*spectrum(x), size), x, rtol=0, atol=3e-6)
-    torch.testing.assert_close(inverse(*spectrum(x), size), x)
+    torch.testing.assert_close(products.back(*fast.there(x)), x, rtol=0, atol=3e-6)
+    torch.testing.assert_close(fast.back(*fast.there(x)), x)
 
 
 def test_matrix_products_keep_their_precision_on_long_axes() -> None:
-    x = torch.randn(1, 1, 2, 1000)
-    for got, expected in zip(_products(x), spectrum(x), strict=True):
+    x, (fast, products) = torch.randn(1, 1, 2, 1000), both(2, 1000)
+    for got, expected in zip(products.there(x), fast.there(x), strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 20, 500])
+@pytest.mark.parametrize("cutoff", [0, 0.1, 0.25, 0.9])
+def test_low_pass_matrix_is_the_fourier_filter(n: int, cutoff: float) -> None:
+    low = (torch.fft.fftfreq(n, dtype=torch.float64).abs() <= cutoff / 2 + 1e-9).double()
+    expected = torch.fft.ifft(low[:, None] * torch.fft.fft(torch.eye(n, dtype=torch.float64), dim=0), dim=0)
+    matrix = _low_pass_matrix(n, cutoff, CPU)
+    torch.testing.assert_close(matrix.double(), expected.real, rtol=0, atol=1e-5)
+    x = torch.randn(1, 1, 1, n)
+    torch.testing.assert_close(low_pass(x, cutoff), x @ matrix, rtol=0, atol=1e-5)
 
 
 @every_size
 def test_energy_is_kept(size: tuple[int, ...]) -> None:
     x = image(*size)
-    re, im = spectrum(x)
+    re, im = Fourier(size, CPU).there(x)
     n = size[-1]
     twice = torch.tensor([1.0 if 2 * k in (0, n) or k == 0 else 2.0 for k in range(n // 2 + 1)])
     energy = ((re.square() + im.square()) * twice).sum()
@@ -49,7 +59,7 @@ def test_energy_is_kept(size: tuple[int, ...]) -> None:
 
 
 def test_frequencies_are_torchs() -> None:
-    first, second, last = frequencies((6, 5, 7), torch.device("cpu"))
+    first, second, last = frequencies((6, 5, 7), CPU)
     # torch puts the highest of an even length on the negative side
     torch.testing.assert_close(first[[0, 1, 2, 4, 5]], 2 * torch.fft.fftfreq(6)[[0, 1, 2, 4, 5]])
     assert first[3] == 1
@@ -95,7 +105,7 @@ def test_the_kernel_is_the_same_at_every_size() -> None:
 
 def test_filters_interpolate_the_grid() -> None:
     made = mix(grid=5)
-    filters = made.filters((4, 4), torch.device("cpu"))  # frequencies 0, 1/2, 1, -1/2 and 0, 1/2, 1
+    filters = made.filters((4, 4), CPU)  # frequencies 0, 1/2, 1, -1/2 and 0, 1/2, 1
     expected = made.weight[:, :, [2, 3, 4, 1]].float()
     torch.testing.assert_close(filters, expected)
 

@@ -10,38 +10,59 @@ from torch import Tensor, nn
 from unetzoo.blocks.project import project
 from unetzoo.nd import conv, full_precision, norm
 
-__all__ = ["FourierBlock", "FourierMix", "frequencies", "inverse", "spectrum"]
+__all__ = ["Fourier", "FourierBlock", "FourierMix", "frequencies", "low_pass"]
+
+# a cutoff that is the frequency itself, but for rounding, keeps it
+_ROUNDING = 1e-6
 
 
-def spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part of a map's Fourier transform, orthonormal, in float32 at least.
+class Fourier:
+    """The orthonormal Fourier transform of maps of one size, there and back, in float32 at least.
 
-    Frequencies of the last axis that mirror others are left out. While a graph is exported the transform is
-    made of matrix products, exact too, which every runtime has.
-
-    Args:
-        x: (B, C, *size).
-
-    Returns:
-        Twice (B, C, *size), the last axis of length n // 2 + 1.
+    A spectrum is a real and an imaginary part, each (B, C, ..., n // 2 + 1): what mirrors other frequencies
+    is left out. While a graph is exported the transform is made of matrix products, exact too,
+    which every runtime has.
     """
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
-    if torch.compiler.is_exporting():
-        return _products(x)
-    z = torch.fft.rfftn(x, dim=tuple(range(2, x.dim())), norm="ortho")
-    return z.real, z.imag
 
+    def __init__(self, size: Sequence[int], device: torch.device, *, products: bool | None = None) -> None:
+        self.size, (*others, last) = tuple(size), size
+        self.turns: list[tuple[Tensor, Tensor]] | None = None
+        if torch.compiler.is_exporting() if products is None else products:
+            self.turns = [*(_turns(n, n, device) for n in others), _turns(last, last // 2 + 1, device)]
 
-def inverse(re: Tensor, im: Tensor, size: Sequence[int]) -> Tensor:
-    """The map (B, C, *size) of a `spectrum`."""
-    if torch.compiler.is_exporting():
-        return _inverse_products(re, im, size)
-    axes = tuple(range(2, re.dim()))
-    return torch.fft.irfftn(torch.complex(re, im), s=tuple(size), dim=axes, norm="ortho")
+    def there(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, *size) to its spectrum."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if self.turns is None:
+            z = torch.fft.rfftn(x, dim=tuple(range(2, x.dim())), norm="ortho")
+            return z.real, z.imag
+        *others, (cos, sin) = ((c.to(x.dtype), s.to(x.dtype)) for c, s in self.turns)
+        re, im = x @ cos, -(x @ sin)
+        for axis, (cos, sin) in enumerate(others, start=2):
+            a, b = re.movedim(axis, -1), im.movedim(axis, -1)
+            re = (a @ cos + b @ sin).movedim(-1, axis)
+            im = (b @ cos - a @ sin).movedim(-1, axis)
+        return re, im
+
+    def back(self, re: Tensor, im: Tensor) -> Tensor:
+        """A spectrum to its map (B, C, *size)."""
+        if self.turns is None:
+            axes = tuple(range(2, re.dim()))
+            return torch.fft.irfftn(torch.complex(re, im), s=self.size, dim=axes, norm="ortho")
+        *others, (cos, sin) = ((c.to(re.dtype), s.to(re.dtype)) for c, s in self.turns)
+        for axis, (c, s) in enumerate(others, start=2):
+            a, b = re.movedim(axis, -1), im.movedim(axis, -1)
+            re = (a @ c - b @ s).movedim(-1, axis)
+            im = (b @ c + a @ s).movedim(-1, axis)
+        n = self.size[-1]
+        k = torch.arange(n // 2 + 1, device=re.device)
+        # all but 0 and half of the pixels stand for their mirror image too
+        weight = torch.where((k > 0) & (2 * k < n), 2.0, 1.0).to(re.dtype)
+        return (weight * re) @ cos.T - (weight * im) @ sin.T
 
 
 def frequencies(size: Sequence[int], device: torch.device) -> list[Tensor]:
-    """Frequency along each axis of a `spectrum`, from above -1 to 1, the highest; 1-D tensors, float32."""
+    """Frequency along each axis of a spectrum, from above -1 to 1, the highest; 1-D tensors, float32."""
     *others, last = size
     signed = []
     for n in others:
@@ -50,44 +71,47 @@ def frequencies(size: Sequence[int], device: torch.device) -> list[Tensor]:
     return [*signed, 2 * torch.arange(last // 2 + 1, device=device) / last]
 
 
+def low_pass(x: Tensor, cutoff: float) -> Tensor:
+    """What of (B, C, *size) has frequencies up to ``cutoff`` times the highest along every axis, in float32.
+
+    A convolution along each axis, and while a graph is exported a product with its matrix.
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    if cutoff >= 1:
+        return x
+    if torch.compiler.is_exporting():
+        for axis in range(2, x.dim()):
+            matrix = _low_pass_matrix(x.shape[axis], cutoff, x.device).to(x.dtype)
+            x = (x.movedim(axis, -1) @ matrix).movedim(-1, axis)
+        return x
+    size, transform = x.shape[2:], Fourier(x.shape[2:], x.device)
+    re, im = transform.there(x)
+    for axis, frequency in enumerate(frequencies(size, x.device)):
+        low = (frequency.abs() <= cutoff + _ROUNDING).reshape(-1, *[1] * (len(size) - 1 - axis))
+        re, im = re * low, im * low
+    return transform.back(re, im)
+
+
 def _turns(n: int, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of 2 pi p k / n over the square root of n, (n, count)."""
     p = torch.arange(n, device=device, dtype=torch.float32)[:, None]
-    k = torch.arange(count, device=device, dtype=torch.float32)
-    # whole turns are taken off where products of integers are exact still; the rest keeps its precision
-    turns = p * k / n
-    angle = 2 * pi * ((p * k - n * turns.floor()) / n)
+    products = p * torch.arange(count, device=device, dtype=torch.float32)
+    # whole turns are taken off while products of integers are exact still
+    angle = (2 * pi / n) * (products - n * (products / n).floor())
     scale = (torch.ones((), device=device) / n).sqrt()
     return scale * angle.cos(), scale * angle.sin()
 
 
-def _products(x: Tensor) -> tuple[Tensor, Tensor]:
-    """`spectrum` by matrix products, axis by axis from the last."""
-    *others, last = x.shape[2:]
-    cos, sin = (t.to(x.dtype) for t in _turns(last, last // 2 + 1, x.device))
-    re, im = x @ cos, -(x @ sin)
-    for axis, n in enumerate(others):
-        cos, sin = (t.to(x.dtype) for t in _turns(n, n, x.device))
-        a, b = re.movedim(2 + axis, -1), im.movedim(2 + axis, -1)
-        re = (a @ cos + b @ sin).movedim(-1, 2 + axis)
-        im = (b @ cos - a @ sin).movedim(-1, 2 + axis)
-    return re, im
-
-
-def _inverse_products(re: Tensor, im: Tensor, size: Sequence[int]) -> Tensor:
-    """`inverse` by matrix products."""
-    *others, last = size
-    for axis, n in enumerate(others):
-        cos, sin = (t.to(re.dtype) for t in _turns(n, n, re.device))
-        a, b = re.movedim(2 + axis, -1), im.movedim(2 + axis, -1)
-        re = (a @ cos - b @ sin).movedim(-1, 2 + axis)
-        im = (b @ cos + a @ sin).movedim(-1, 2 + axis)
-    count = last // 2 + 1
-    cos, sin = (t.to(re.dtype) for t in _turns(last, count, re.device))
-    k = torch.arange(count, device=re.device)
-    # all but 0 and half of the pixels stand for their mirror image too
-    weight = torch.where((k > 0) & (2 * k < last), 2.0, 1.0).to(re.dtype)
-    return (weight * re) @ cos.T - (weight * im) @ sin.T
+def _low_pass_matrix(n: int, cutoff: float, device: torch.device) -> Tensor:
+    """The sum of the projections on all low frequencies of an axis, Dirichlet's kernel, (n, n)."""
+    p = torch.arange(n, device=device, dtype=torch.float32)
+    apart = p[:, None] - p
+    count = 2 * (torch.ones((), device=device) * n * ((cutoff + _ROUNDING) / 2)).floor() + 1
+    half_turns = count * apart
+    half_turns = half_turns - 2 * n * (half_turns / (2 * n)).floor()
+    same = apart == 0
+    below = torch.where(same, 1.0, (pi / n * apart).sin())
+    return torch.where(same, count, (pi / n * half_turns).sin() / below) / n
 
 
 class FourierMix(nn.Module):
@@ -126,9 +150,10 @@ class FourierMix(nn.Module):
         """(B, C, *size) to the same."""
         size = x.shape[2:]
         with full_precision(x):
-            re, im = spectrum(x)
+            transform = Fourier(size, x.device)
+            re, im = transform.there(x)
             k_re, k_im = self.filters(size, x.device).unbind()
-            mixed = inverse(re * k_re - im * k_im, re * k_im + im * k_re, size)
+            mixed = transform.back(re * k_re - im * k_im, re * k_im + im * k_re)
         return mixed.to(x.dtype)
 
 

@@ -89,6 +89,7 @@ class DCT(nn.Module):
     """
 
     index: Tensor
+    waves: Tensor | None
 
     def __init__(
         self,
@@ -107,6 +108,9 @@ class DCT(nn.Module):
         shares = [channels // len(chosen) + (k < channels % len(chosen)) for k in range(len(chosen))]
         of_channel = [f for f, share in zip(chosen, shares, strict=True) for _ in range(share)]
         self.register_buffer("index", torch.tensor(of_channel).T.contiguous(), persistent=False)  # (ndim, C)
+        # known before the map's size is, where that is averaged away
+        known = None if self.size is None else cosine_basis(self.size, self.index.device, self.period)
+        self.register_buffer("waves", known, persistent=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, C, *size) to its frequencies, [(B, C, 1, ...)]."""
@@ -119,11 +123,10 @@ class DCT(nn.Module):
 
     def basis(self, length: int, device: torch.device) -> Tensor:
         """The 7 frequencies along an axis of ``length`` pixels, averaging folded in: (7, length), float32."""
-        count = length if self.size is None else self.size
-        waves = cosine_basis(count, device, self.period)
-        if self.size is None:
-            return waves
-        return (waves[:, :, None] * pooling_matrix(self.size, length, device)).sum(1)
+        if self.waves is None:
+            return cosine_basis(length, device, self.period)
+        pooling = pooling_matrix(self.waves.shape[1], length, device)
+        return (self.waves.float()[:, :, None] * pooling).sum(1)
 
 
 def cosine_basis(

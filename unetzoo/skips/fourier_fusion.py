@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unetzoo.blocks.fourier import frequencies, inverse, spectrum
+from unetzoo.blocks.fourier import Fourier, low_pass
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import conv, full_precision
 from unetzoo.skips.base import Merge, SkipPathway
@@ -15,7 +15,7 @@ from unetzoo.skips.base import Merge, SkipPathway
 __all__ = ["FourierFusion"]
 
 Rule = Literal["lowhigh", "amp_phase", "max_amp", "sum"]
-# one squared amplitude: below its root a frequency is as good as absent
+# squared amplitude below which a frequency is as good as absent
 _TINY = 1e-6
 
 
@@ -65,29 +65,20 @@ class _Fused(Merge):
         skip = self.project(skip)
         if self.rule == "sum":
             return skip + gate
-        size = gate.shape[2:]
         with full_precision(gate):
-            of_skip, of_gate = spectrum(skip), spectrum(gate)
+            if self.rule == "lowhigh":
+                # the transform is linear: what is low in the skip is replaced by what is low in the gate
+                wide = skip.to(torch.promote_types(gate.dtype, torch.float32))
+                return (wide + low_pass(gate - wide, self.cutoff)).to(gate.dtype)
+            transform = Fourier(gate.shape[2:], gate.device)
+            re, im = transform.there(torch.cat([skip, gate]))
+            (s_re, g_re), (s_im, g_im) = re.chunk(2), im.chunk(2)
+            s_power = s_re.square() + s_im.square() + _TINY
+            g_power = g_re.square() + g_im.square() + _TINY
             if self.rule == "amp_phase":
-                ratio = (_power(of_gate) / _power(of_skip)).sqrt()
-                re, im = (part * ratio for part in of_skip)
+                ratio = (g_power / s_power).sqrt()
+                re, im = s_re * ratio, s_im * ratio
             else:
-                chosen = (
-                    self.low(size, gate.device)
-                    if self.rule == "lowhigh"
-                    else _power(of_gate) > _power(of_skip)
-                )
-                re, im = (torch.where(chosen, g, s) for g, s in zip(of_gate, of_skip, strict=True))
-            return inverse(re, im, size).to(gate.dtype)
-
-    def low(self, size: Sequence[int], device: torch.device) -> Tensor:
-        """Which frequencies of a map are the decoder's: bool (*size), the last axis of length n // 2 + 1."""
-        low = torch.ones((), dtype=torch.bool, device=device)
-        for axis, frequency in enumerate(frequencies(size, device)):
-            low = low.unsqueeze(-1) & (frequency.abs() <= self.cutoff).reshape(*[1] * axis, -1)
-        return low
-
-
-def _power(z: tuple[Tensor, Tensor]) -> Tensor:
-    re, im = z
-    return re.square() + im.square() + _TINY
+                larger = g_power > s_power
+                re, im = torch.where(larger, g_re, s_re), torch.where(larger, g_im, s_im)
+            return transform.back(re, im).to(gate.dtype)
