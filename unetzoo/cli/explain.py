@@ -72,7 +72,8 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     chosen = [(part, choices.get(f"model/{part}")) for part in ("encoder", "skip", "decoder", "head")]
     parts = ", ".join(f"{part} {choice}" for part, choice in chosen if choice)
     print(f"{choices['model']}: {parts or type(model).__name__}")
-    print(f"{bands} {'band' if bands == 1 else 'bands'} to {classes} classes, {model.ndim}D, {_times(size)}")
+    gives = _bands(classes) if model.activation == "none" else f"{classes} classes"
+    print(f"{_bands(bands)} to {gives}, {model.ndim}D, {_times(size)}")
     if assumed:
         print(f"note: {assumed}")
     if isinstance(model, UNet):
@@ -110,6 +111,10 @@ def _from_data(cfg: DictConfig) -> tuple[int, int, list[int] | None, str]:
             raise
         return bands or 3, classes or 2, tile, f"bands and classes are assumed, because {sentence(cause)}"
     return bands or len(spec.bands), classes or len(spec.outputs), tile or list(spec.tile), ""
+
+
+def _bands(count: int) -> str:
+    return f"{count} band" if count == 1 else f"{count} bands"
 
 
 def _full_size(size: Sequence[int] | None, model: "SegmentationNetwork") -> list[int]:
