@@ -68,6 +68,8 @@ from unetzoo import create_model
         ("unet_gnn", 1, 2, 3_426_433),
         ("hybrid_gnet", 1, 4, 17_511_090),  # with fewer lookups or more organs: test_hybrid_gnet.py
         ("uc_trans_net", 3, 1, 66_430_657),
+        # 24,849,856 of PVT v2-B2, 1,913,515 of skip and decoder, four heads; the paper has 26.76 M
+        ("emcad", 3, 9, 26_772_623),
         ("malunet", 3, 1, 177_943),
         ("ultralight_vm_unet", 3, 1, 49_457),
         ("meunet", 1, 1, 713_185),
