@@ -96,7 +96,8 @@ def test_the_kernel_is_the_same_at_every_size() -> None:
     def kernel(n: int) -> Tensor:
         x = torch.zeros(1, 3, n, n, dtype=torch.float64)
         x[:, :, 0, 0] = 1
-        return made(x).roll((4, 4), (2, 3))[:, :, :9, :9]
+        centred: Tensor = made(x).roll((4, 4), (2, 3))
+        return centred[:, :, :9, :9]
 
     # what differs are the tails of linear interpolation
     far, near = kernel(64), kernel(48)

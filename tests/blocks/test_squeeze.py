@@ -21,6 +21,7 @@ def image(*size: int, channels: int = 8) -> Tensor:
 
 
 def frequencies(x: Tensor, **options: Any) -> Tensor:
+    z: Tensor
     (z,) = DCT(x.dim() - 2, x.shape[1], **options)(x)
     assert z.shape == (*x.shape[:2], *[1] * (x.dim() - 2))
     return z.flatten(1)
@@ -44,7 +45,7 @@ def test_pooling_matrix_is_adaptive_average_pooling_at_every_length() -> None:
 
 def test_basis_is_orthonormal() -> None:
     for options in ({}, {"freq_ref": "pixel", "size": 7}, {"freq_ref": "pixel"}):
-        d = DCT(2, 4, **options).basis(7, CPU)  # type: ignore[arg-type]
+        d = DCT(2, 4, **options).basis(7, CPU)
         torch.testing.assert_close(d @ d.T, torch.eye(7), rtol=0, atol=1e-6)
 
 

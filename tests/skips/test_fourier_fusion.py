@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,8 +121,8 @@ class _Both(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         rows = [Level(4, (1, 1)), Level(4, (2, 2))]
-        pathways = [FourierFusion(rows, [Gate(4, (1, 1), rows[1])], rule=r) for r in ("amp_phase", "max_amp")]  # type: ignore[arg-type]
-        self.merges = nn.ModuleList(pathway.merges[0] for pathway in pathways)
+        rules = (partial(FourierFusion, rule="amp_phase"), partial(FourierFusion, rule="max_amp"))
+        self.merges = nn.ModuleList(rule(rows, [Gate(4, (1, 1), rows[1])]).merges[0] for rule in rules)
 
     def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
         return torch.cat([merge(skip, gate, gate) for merge in self.merges], 1)

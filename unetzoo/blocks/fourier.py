@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import pi
 
 import torch
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from unetzoo.blocks.project import project
@@ -48,7 +48,8 @@ class Fourier:
         """A spectrum to its map (B, C, *size)."""
         if self.turns is None:
             axes = tuple(range(2, re.dim()))
-            return torch.fft.irfftn(torch.complex(re, im), s=self.size, dim=axes, norm="ortho")
+            x: Tensor = torch.fft.irfftn(torch.complex(re, im), s=self.size, dim=axes, norm="ortho")
+            return x
         *others, (cos, sin) = ((c.to(re.dtype), s.to(re.dtype)) for c, s in self.turns)
         for axis, (c, s) in enumerate(others, start=2):
             a, b = re.movedim(axis, -1), im.movedim(axis, -1)

@@ -69,4 +69,5 @@ class MultiScaleChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to its weights, (B, C, *size) in (0, 1)."""
         whole = torch.stack([self.map(summary) for summary in self.summaries(x)]).sum(0)
-        return (self.pixels(x) + whole).sigmoid()
+        weights: Tensor = (self.pixels(x) + whole).sigmoid()
+        return weights

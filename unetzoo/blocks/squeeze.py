@@ -179,8 +179,7 @@ def frequency_list(name: str | Sequence[Sequence[int]], ndim: int) -> list[tuple
             f"{' or bot' if ndim == 2 else ''} with {', '.join(map(str, _COUNTS))}, as in low16"
         )
     if ndim == 2:
-        u, v = _RANKED[kind]
-        return [(int(a), int(b)) for a, b in zip(u, v, strict=True)][: int(count)]
+        return [tuple(map(int, pair)) for pair in zip(*_RANKED[kind], strict=True)][: int(count)]
     return sorted(product(range(7), repeat=ndim), key=lambda f: (sum(k * k for k in f), f))[: int(count)]
 
 
