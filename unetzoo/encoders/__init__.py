@@ -23,6 +23,7 @@ from unetzoo.encoders.stem import adapt_kernel
 from unetzoo.encoders.strided_down import strided_down
 from unetzoo.encoders.timm import TimmEncoder
 from unetzoo.encoders.tokens import TokenEncoder
+from unetzoo.encoders.u_mamba import UMambaEncoder
 from unetzoo.encoders.unetr import UNETREncoder
 from unetzoo.encoders.unit_down import unit_down
 from unetzoo.encoders.wavelet import WaveletEncoder
@@ -46,6 +47,7 @@ __all__ = [
     "SpatialPathEncoder",
     "TimmEncoder",
     "TokenEncoder",
+    "UMambaEncoder",
     "UNETREncoder",
     "WaveletEncoder",
     "WithInvalid",
