@@ -58,9 +58,11 @@ void take(void* data) {
   for (int64_t item; (item = work.next.fetch_add(1)) < work.items;) work.go(work.data, item);
 }
 
-bool sensible(const ScanSizes& s) {
-  return s.batch >= 0 && s.length >= 1 && s.groups >= 1 && s.width >= 1 && s.state >= 1 && s.state <= 256 &&
-         s.steps >= 1 && s.steps <= 4096 && s.threads >= 1;
+bool sensible(const unetzoo_scan* s) {
+  if (!s || !s->u || !s->delta || !s->A || !s->B || !s->C) return false;
+  if (s->batch < 0 || s->length < 1 || s->groups < 1 || s->width < 1 || s->threads < 1) return false;
+  if (s->state < 1 || s->state > 256 || s->steps < 1 || s->steps > 4096) return false;
+  return s->fast >= 1 && s->apart >= 1 && s->length % (s->fast * s->apart) == 0;
 }
 
 }  // namespace
@@ -96,7 +98,7 @@ using namespace unetzoo;
 
 extern "C" {
 
-int32_t unetzoo_abi(void) { return 1; }
+int32_t unetzoo_abi(void) { return 2; }
 
 const char* unetzoo_isa(void) {
   return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline";
@@ -104,26 +106,19 @@ const char* unetzoo_isa(void) {
 
 void unetzoo_use_threads_of(void* gomp_parallel) { others = reinterpret_cast<Parallel>(gomp_parallel); }
 
-int32_t unetzoo_scan_forward(const float* u, const float* delta, const float* A, const float* B, const float* C,
-                             float* y, float* starts, int64_t batch, int64_t length, int64_t groups,
-                             int64_t width, int64_t state, int64_t steps, int32_t reverse, int32_t threads) {
-  const ScanSizes sizes{batch, length, groups, width, state, steps, reverse != 0, threads};
-  if (!u || !delta || !A || !B || !C || !y || !starts || !sensible(sizes)) return -1;
-  const ScanInputs in{u, delta, A, B, C};
-  UNETZOO_DISPATCH(scan_forward(in, y, starts, sizes));
+int32_t unetzoo_scan_forward(const unetzoo_scan* scan, float* y, float* starts) {
+  if (!sensible(scan) || !y || !starts) return -1;
+  UNETZOO_DISPATCH(scan_forward(*scan, y, starts));
   return 0;
 }
 
-int32_t unetzoo_scan_backward(const float* dy, const float* u, const float* delta, const float* A,
-                              const float* B, const float* C, const float* starts, float* du, float* ddelta,
-                              float* dA, float* dB, float* dC, int64_t parts, int64_t batch, int64_t length,
-                              int64_t groups, int64_t width, int64_t state, int64_t steps, int32_t reverse,
-                              int32_t threads) {
-  const ScanSizes sizes{batch, length, groups, width, state, steps, reverse != 0, threads};
-  if (!dy || !u || !delta || !A || !B || !C || !starts || !du || !ddelta || !dA || !dB || !dC) return -1;
-  if (parts < 1 || !sensible(sizes)) return -1;
-  const ScanInputs in{u, delta, A, B, C};
-  UNETZOO_DISPATCH(scan_backward(in, dy, starts, {du, ddelta, dA, dB, dC, parts}, sizes));
+int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const float* starts,
+                              const unetzoo_scan_gradients* gradients) {
+  if (!sensible(scan) || !dy || !starts || !gradients) return -1;
+  const unetzoo_scan_gradients& g = *gradients;
+  if (g.parts < 1 || !g.u || !g.delta || !g.A || !g.B || !g.C) return -1;
+  if ((scan->z && !g.z) || (scan->D && !g.D) || (scan->bias && !g.bias)) return -1;
+  UNETZOO_DISPATCH(scan_backward(*scan, dy, starts, g));
   return 0;
 }
 }

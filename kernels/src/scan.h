@@ -1,33 +1,16 @@
-// The sizes of a selective scan, and one version of it per instruction set.
+// One version of the scan per instruction set.
 #pragma once
-#include <cstdint>
+#include "unetzoo_kernels.h"
 
-namespace unetzoo {
-
-struct ScanSizes {
-  int64_t batch, length, groups, width, state, steps;
-  bool reverse;
-  int threads;
-};
-
-struct ScanInputs {
-  const float *u, *delta, *A, *B, *C;
-};
-
-struct ScanGradients {
-  float *du, *ddelta, *dA, *dB, *dC;
-  int64_t parts;
-};
-
-#define UNETZOO_DECLARE(isa)                                                                            \
-  namespace isa {                                                                                       \
-  void scan_forward(const ScanInputs&, float* y, float* starts, const ScanSizes&);                      \
-  void scan_backward(const ScanInputs&, const float* dy, const float* starts, const ScanGradients&,     \
-                     const ScanSizes&);                                                                 \
+#define UNETZOO_DECLARE(isa)                                                          \
+  namespace unetzoo {                                                                 \
+  namespace isa {                                                                     \
+  void scan_forward(const unetzoo_scan&, float* y, float* starts);                    \
+  void scan_backward(const unetzoo_scan&, const float* dy, const float* starts,       \
+                     const unetzoo_scan_gradients&);                                  \
+  }                                                                                   \
   }
 UNETZOO_DECLARE(baseline)
 UNETZOO_DECLARE(avx2)
 UNETZOO_DECLARE(avx512)
 #undef UNETZOO_DECLARE
-
-}  // namespace unetzoo

@@ -8,29 +8,45 @@
 extern "C" {
 #endif
 
-// Changes with every change of a signature below.
+// A selective scan: h_t = exp(w_t A) h_(t-1) + w_t u_t B_t, y_t = (sum_n C_t,n h_t,n + D u_t) silu(z_t), with
+// step widths w = delta + bias, or softplus of it. Null for D, z or bias leaves that out.
+typedef struct {
+  const float *u, *delta, *z;  // (batch, length, groups, width)
+  const float *A;              // (groups, width, state)
+  const float *B, *C;          // (batch, length, groups, state)
+  const float *D, *bias;       // (groups, width)
+  int64_t batch, length, groups, width, state;
+  // The state is kept before every so many tokens, for the backward pass.
+  int64_t steps;
+  // Tokens in memory are (length / (fast * apart), fast, apart); the scan runs along `fast` first, then along
+  // `apart`. 1 and 1 is the order in memory, and rows and columns of a map its columns.
+  int64_t fast, apart;
+  int32_t softplus, reverse, threads;
+} unetzoo_scan;
+
+// Gradients: like the inputs, but for partial sums over a first axis, whose order never depends on threads.
+typedef struct {
+  float *u, *delta, *z;
+  float *A;         // (batch, groups, width, state)
+  float *B, *C;     // (parts, batch, length, groups, state)
+  float *D, *bias;  // (batch, groups, width)
+  int64_t parts;
+} unetzoo_scan_gradients;
+
+// Changes with every change of this file.
 UNETZOO_API int32_t unetzoo_abi(void);
 
-// The instruction set that calls run on: baseline, avx2 or avx512. UNETZOO_ISA chooses a lower one.
+// The instruction set that calls run on: baseline, avx2 or avx512. UNETZOO_ISA chooses a narrower one.
 UNETZOO_API const char* unetzoo_isa(void);
 
 // Let work run in the threads of another OpenMP runtime, by its GOMP_parallel; null for threads of our own.
 UNETZOO_API void unetzoo_use_threads_of(void* gomp_parallel);
 
-// Selective scan: u, delta, y (batch, length, groups, width); A (groups, width, state); B, C (batch, length,
-// groups, state); starts (segments, batch, groups, width, state), the state before each segment of `steps`
-// tokens in the order of the scan. Returns 0, or -1 for a size or pointer that makes no sense.
-UNETZOO_API int32_t unetzoo_scan_forward(const float* u, const float* delta, const float* A, const float* B, const float* C,
-                             float* y, float* starts, int64_t batch, int64_t length, int64_t groups,
-                             int64_t width, int64_t state, int64_t steps, int32_t reverse, int32_t threads);
-
-// Its gradients. dA (batch, groups, width, state) and dB, dC (parts, batch, length, groups, state) are
-// partial sums over the first axis, so that their order never depends on threads.
-UNETZOO_API int32_t unetzoo_scan_backward(const float* dy, const float* u, const float* delta, const float* A,
-                              const float* B, const float* C, const float* starts, float* du, float* ddelta,
-                              float* dA, float* dB, float* dC, int64_t parts, int64_t batch, int64_t length,
-                              int64_t groups, int64_t width, int64_t state, int64_t steps, int32_t reverse,
-                              int32_t threads);
+// y like u, starts (segments, batch, groups, width, state) in the order of the scan. Returns 0, or -1 for a
+// size or pointer that makes no sense; nothing is written then.
+UNETZOO_API int32_t unetzoo_scan_forward(const unetzoo_scan* scan, float* y, float* starts);
+UNETZOO_API int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const float* starts,
+                                          const unetzoo_scan_gradients* gradients);
 
 #ifdef __cplusplus
 }

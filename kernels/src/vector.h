@@ -78,5 +78,28 @@ static inline vec exp2(vec x) {
   return p * scale;
 }
 
+// Within 2 ulp of what float32 has between 2^-126 and 2^126, and the nearest of these beyond.
+static inline vec exp(vec x) {
+  const vec high = splat(126.0f);
+  x *= 1.44269504088896341f;
+  return exp2(x > high ? high : x);
+}
+
+static inline vec sigmoid(vec x) { return 1.0f / (1.0f + exp(-x)); }
+
+// max(x, 0) + log(1 + e) with e = exp(-|x|); the logarithm is 2 artanh(e / (2 + e)), small terms and all.
+static inline vec softplus(vec x) {
+  const vec e = exp(x > vec{} ? -x : x);
+  const vec s = e / (2.0f + e), s2 = s * s;
+  vec p = splat(1.0f / 13);
+  p = p * s2 + 1.0f / 11;
+  p = p * s2 + 1.0f / 9;
+  p = p * s2 + 1.0f / 7;
+  p = p * s2 + 1.0f / 5;
+  p = p * s2 + 1.0f / 3;
+  p = p * s2 + 1.0f;
+  return (x < vec{} ? vec{} : x) + 2.0f * s * p;
+}
+
 }  // namespace UNETZOO_ISA_NAME
 }  // namespace unetzoo

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from unetzoo.ops import native
 from unetzoo.ops.selective_scan import compiled, segments, selective_scan
@@ -26,25 +27,33 @@ CASES = [  # batch, length, groups, width, state
 
 
 def values(sizes: tuple[int, ...], rate: float = 3.0) -> dict[str, Tensor]:
+    """The gradient of y and every input of the scan."""
     b, length, g, d, n = sizes
     made = torch.Generator().manual_seed(sum(sizes))
-    out = {name: torch.randn(b, length, g, d, generator=made) for name in ("dy", "u")}
-    out["delta"] = torch.rand(b, length, g, d, generator=made)
-    out["A"] = -rate * torch.rand(g, d, n, generator=made)
-    return out | {name: torch.randn(b, length, g, n, generator=made) for name in "BC"}
+    out = {name: torch.randn(b, length, g * d, generator=made) for name in ("dy", "u", "delta")}
+    out["A"] = -rate * torch.rand(g * d, n, generator=made)
+    out |= {name: torch.randn(b, length, g, n, generator=made) for name in "BC"}
+    out["D"] = torch.randn(g * d, generator=made)
+    out["z"] = 3 * torch.randn(b, length, g * d, generator=made)
+    return out | {"bias": torch.randn(g * d, generator=made)}
 
 
-def assert_is_the_scan(given: dict[str, Tensor], reverse: bool) -> None:
-    dy, *inputs = given.values()
-    exact_dy, *exact = (t.double() for t in given.values())
-    run: Any = (compiled.forward, compiled.backward, segments.forward, segments.backward)
-    y, starts = run[0](*inputs, reverse)
-    expected, exact_starts = run[2](*exact, reverse)
-    actual = [y, starts, *run[1](dy, *inputs, starts, reverse)]
-    right = [expected, exact_starts, *run[3](exact_dy, *exact, exact_starts, reverse)]
-    for a, r in zip(actual, right, strict=True):
-        assert a.shape == r.shape
-        assert (a - r).norm() <= 1e-5 * r.norm() + 1e-30
+def assert_is_the_scan(given: dict[str, Any], reverse: bool, order: tuple[int, int] = (1, 1)) -> None:
+    """Bare, and with everything around it."""
+    bare: dict[str, Any] = given | {"delta": given["delta"].abs()} | dict.fromkeys(("D", "z", "bias"))
+    for tensors, softplus in ((given, True), (bare, False)):
+        dy, *inputs = tensors.values()
+        flags = (softplus, reverse, *order)
+        exact_dy, *exact = (None if t is None else t.double() for t in tensors.values())
+        y, starts = compiled.forward(*inputs, *flags)
+        expected, exact_starts = segments.forward(*exact, *flags)
+        actual = [y, starts, *compiled.backward(dy, *inputs, starts, *flags)]
+        right = [expected, exact_starts, *segments.backward(exact_dy, *exact, exact_starts, *flags)]
+        for a, r in zip(actual, right, strict=True):
+            assert (a is None) == (r is None)
+            if a is not None and r is not None:
+                assert a.shape == r.shape
+                assert (a - r).norm() <= 1e-5 * r.norm() + 1e-30
 
 
 @pytest.mark.parametrize("sizes", CASES, ids=str)
@@ -57,17 +66,19 @@ def test_outputs_and_all_gradients_are_those_of_the_definition(sizes: tuple[int,
 @settings(max_examples=30, deadline=None)
 @given(
     st.tuples(
-        st.integers(1, 3), st.integers(1, 200), st.integers(1, 3), st.integers(1, 40), st.integers(1, 20)
+        st.integers(1, 3), st.integers(1, 9), st.integers(1, 3), st.integers(1, 40), st.integers(1, 20)
     ),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
     st.booleans(),
 )
-def test_any_size_is_the_scan(sizes: tuple[int, ...], reverse: bool) -> None:
-    assert_is_the_scan(values(sizes), reverse)
+def test_any_size_in_any_order_is_the_scan(sizes: Any, order: tuple[int, int], reverse: bool) -> None:
+    batch, sheets, *others = sizes
+    assert_is_the_scan(values((batch, sheets * order[0] * order[1], *others)), reverse, order)
 
 
 def test_strided_inputs_and_scratch_that_holds_no_numbers_do_not_show(monkeypatch: Any) -> None:
     made = values((2, 70, 2, 19, 16))
-    strided = {name: t.transpose(0, 1).contiguous().transpose(0, 1) for name, t in made.items()}
+    strided = {name: t.movedim(0, -1).contiguous().movedim(-1, 0) for name, t in made.items()}
     strided["u"] = torch.stack([made["u"]] * 2, -1)[..., 0]
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     before = torch.are_deterministic_algorithms_enabled()
@@ -80,25 +91,35 @@ def test_strided_inputs_and_scratch_that_holds_no_numbers_do_not_show(monkeypatc
 
 def test_threads_and_repetition_change_no_bit() -> None:
     dy, *inputs = values((2, 300, 2, 70, 16)).values()
-    run: Any = (compiled.forward, compiled.backward)
+    flags = (True, False, 10, 3)
     before, results = torch.get_num_threads(), []
     try:
         for threads in (1, 4, 4):
             torch.set_num_threads(threads)
-            y, starts = run[0](*inputs, False)
-            results.append([y, starts, *run[1](dy, *inputs, starts, False)])
+            y, starts = compiled.forward(*inputs, *flags)  # type: ignore[misc]
+            results.append([y, starts, *compiled.backward(dy, *inputs, starts, *flags)])
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))  # type: ignore[arg-type]
 
 
 def test_what_is_no_number_stays_so_and_does_not_spread_to_other_channels() -> None:
-    _, u, delta, A, B, C = values((1, 20, 1, 20, 4)).values()
-    u[0, 5, 0, 3] = torch.nan
-    y, _ = compiled.forward(u, delta, A, B, C, False)
-    assert y[0, 5:, 0, 3].isnan().all()
+    _, *inputs = values((1, 20, 1, 20, 4)).values()
+    inputs[0][0, 5, 3] = torch.nan
+    y, _ = compiled.forward(*inputs, True, False, 1, 1)  # type: ignore[misc]
+    assert y[0, 5:, 3].isnan().all()
     assert y.isnan().sum() == 15
+
+
+def test_step_widths_and_gates_far_out_are_those_of_torch() -> None:
+    far = torch.tensor([-1e4, -100.0, -88.0, -30.0, -1e-3, 0.0, 1e-3, 19.0, 21.0, 88.0, 100.0, 1e4])
+    u, one = torch.ones(1, 1, len(far)), torch.ones(1, 1, 1, 1)
+    decay, none = torch.full((len(far), 1), -1.0), torch.zeros(len(far))
+    width, _ = compiled.forward(u, far.view(1, 1, -1), decay, one, one, none, None, none, True, False, 1, 1)
+    assert torch.allclose(width, F.softplus(far), rtol=1e-6, atol=1e-37)
+    gate, _ = compiled.forward(u, u, decay, one, one, none, far.view(1, 1, -1), None, False, False, 1, 1)
+    assert torch.allclose(gate, F.silu(far), rtol=1e-6, atol=1e-33)
 
 
 SCRIPT = """
@@ -129,9 +150,13 @@ def test_narrower_instruction_sets_and_own_threads_agree(isa: str) -> None:
 
 def test_sizes_that_make_no_sense_are_refused_before_memory_is_touched() -> None:
     _, *inputs = values((1, 4, 1, 2, 1)).values()
-    tensors = (*inputs, inputs[0], inputs[0])
-    with pytest.raises(ValueError, match="refuses sizes"):
-        compiled._call("unetzoo_scan_forward", tensors, inputs[0][:, :0], inputs[2], False)
+    tensors = compiled._contiguous(*inputs)
+    for broken in ({"length": 0}, {"fast": 3}, {"state": 257}, {"threads": 0}, {"u": None}):
+        scan = compiled._scan(tensors, True, False, 1, 1)
+        for name, value in broken.items():
+            setattr(scan, name, value)
+        with pytest.raises(ValueError, match=r"refuses these sizes: .'batch': 1"):
+            compiled._call("unetzoo_scan_forward", scan, inputs[0], inputs[0])
     with pytest.raises(ValueError, match="contiguous float32"):
         native.addresses(torch.zeros(3).double())
 
@@ -140,17 +165,14 @@ def test_the_operation_takes_the_kernel_for_single_precision_alone() -> None:
     _, u, _, A, *_ = values((1, 4, 1, 2, 1)).values()
     assert compiled.takes(u, A)
     assert not compiled.takes(u.double(), A)
-    assert not compiled.takes(u, torch.zeros(1, 2, 300))
+    assert not compiled.takes(u, torch.zeros(2, 300))
 
 
 def test_the_operation_is_the_same_with_and_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, u, delta, A, B, C = values((2, 100, 1, 24, 16)).values()
-    inputs = [u.flatten(2), delta.flatten(2), A[0], B, C]
-    for t in inputs:
-        t.requires_grad_()
+    _, *inputs = (t.requires_grad_() for t in values((2, 100, 1, 24, 16)).values())
     scan: Any = selective_scan
-    fast = torch.autograd.grad(scan(*inputs, reverse=True).square().sum(), inputs)
+    fast = torch.autograd.grad(scan(*inputs, True, True, (5, 20)).square().sum(), inputs)
     monkeypatch.setattr(native, "library", lambda: None)
-    slow = torch.autograd.grad(scan(*inputs, reverse=True).square().sum(), inputs)
+    slow = torch.autograd.grad(scan(*inputs, True, True, (5, 20)).square().sum(), inputs)
     for a, b in zip(fast, slow, strict=True):
         assert (a - b).norm() <= 1e-5 * b.norm()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from unetzoo.ops import selective_scan
 from unetzoo.ops.selective_scan import _scan, recorded_as, scan_step_by_step, segments
@@ -26,15 +27,42 @@ def sequences(length: int, decay: str, dtype: torch.dtype, groups: int = 1, widt
     return [t.to(dtype) for t in (u, delta, A, B, C)]
 
 
+def flattened(inputs: list[Any]) -> list[Any]:
+    u, delta, A, B, C = inputs
+    return [u.flatten(2), delta.flatten(2), A.flatten(0, 1), B, C]
+
+
+def flat(length: int = 20, **options: Any) -> list[Any]:
+    return flattened(sequences(length, "mixed", torch.float64, **options))
+
+
+def defined(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *rest: Any, order: tuple[int, int] = (1, 1)
+) -> Tensor:
+    """The whole operation by its definition: every piece around the recurrence as the docstring says it."""
+    D, z, bias, softplus, reverse = (*rest, *(None, None, None, False, False)[len(rest) :])
+    place = torch.arange(u.shape[1]).reshape(-1, *order).transpose(1, 2).flatten()
+    width = delta if bias is None else delta + bias
+    width = F.softplus(width) if softplus else width
+    groups = B.shape[2]
+    shaped = [t[:, place].unflatten(2, (groups, -1)) for t in (u, width)]
+    y = step_by_step(*shaped, A.unflatten(0, (groups, -1)), B[:, place], C[:, place], reverse)
+    y = y.flatten(2)[:, place.argsort()]
+    y = y if D is None else y + D * u
+    return y if z is None else y * F.silu(z)
+
+
 def relative(actual: Tensor, expected: Tensor) -> float:
     return float((actual.double() - expected).abs().max() / expected.abs().max())
 
 
-FORMS: dict[str, Any] = {
-    "segments": lambda *args: _scan(*args)[0],
-    "scan": as_scan,
-    "doubling": as_doubling,
-}
+def in_torch(u: Any, delta: Any, A: Any, B: Any, C: Any, reverse: bool) -> Any:
+    inputs = flattened([u, delta, A, B, C])
+    y, _ = segments.forward(*inputs, None, None, None, False, reverse, 1, 1)
+    return y.reshape(u.shape)
+
+
+FORMS: dict[str, Any] = {"segments": in_torch, "scan": as_scan, "doubling": as_doubling}
 
 
 @pytest.mark.parametrize("decay", ["slow", "mixed", "fast"])
@@ -52,22 +80,33 @@ def test_every_form_is_the_recurrence_at_every_length(form: str, decay: str) -> 
             assert relative(FORMS[form](*single, reverse), expected) < 1e-5
 
 
+def everything(length: int, decay: str, **options: Any) -> list[Any]:
+    """u, delta, A, B, C, D, z and the bias."""
+    inputs = flattened(sequences(length, decay, torch.float64, **options))
+    g = torch.Generator().manual_seed(1)
+    channels = inputs[0].shape[2]
+    D, bias = (torch.randn(channels, generator=g, dtype=torch.float64) for _ in "Db")
+    return [*inputs, D, torch.randn(inputs[0].shape, generator=g, dtype=torch.float64), bias]
+
+
 @pytest.mark.parametrize("decay", ["slow", "mixed", "fast"])
-def test_gradients_are_those_of_the_recurrence(decay: str) -> None:
-    for length in (1, 63, 64, 65, 200):
+def test_gradients_of_everything_are_those_of_the_definition(decay: str) -> None:
+    for length, order in ((1, (1, 1)), (63, (7, 9)), (64, (8, 4)), (65, (1, 1)), (200, (5, 20))):
         for reverse in (False, True):
-            inputs = [t.requires_grad_() for t in sequences(length, decay, torch.float64, groups=2)]
+            inputs = [t.requires_grad_() for t in everything(length, decay, groups=2)]
             weight = torch.randn_like(inputs[0])
-            expected = torch.autograd.grad((step_by_step(*inputs, reverse=reverse) * weight).sum(), inputs)
-            actual = torch.autograd.grad((_scan(*inputs, reverse)[0] * weight).sum(), inputs)
-            for a, e in zip(actual, expected, strict=True):
+            expected = defined(*inputs, True, reverse, order=order)
+            actual = scan(*inputs, True, reverse, order)
+            assert relative(actual, expected) < 1e-12
+            right = torch.autograd.grad((expected * weight).sum(), inputs)
+            for a, e in zip(torch.autograd.grad((actual * weight).sum(), inputs), right, strict=True):
                 assert torch.allclose(a, e, rtol=1e-10, atol=1e-12 * float(e.abs().max() + 1))
 
 
 def test_gradcheck(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "STEPS", 4)
-    inputs = [t.requires_grad_() for t in sequences(9, "mixed", torch.float64, groups=2, width=1)]
-    assert torch.autograd.gradcheck(lambda *args: _scan(*args, False)[0], inputs)
+    inputs = [t.requires_grad_() for t in everything(9, "mixed", groups=2, width=1)]
+    assert torch.autograd.gradcheck(lambda *args: scan(*args, True, False, (3, 3)), inputs)
 
 
 def test_the_doubling_of_other_devices_is_the_same_scan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,15 +125,16 @@ def test_the_doubling_of_other_devices_is_the_same_scan(monkeypatch: pytest.Monk
         moved = original(decay, entering.as_subclass(Moved), carry, reverse)
         return moved.as_subclass(Tensor)
 
-    run: Any = segments.forward
     monkeypatch.setattr(segments, "_prefix", elsewhere)
     for reverse in (False, True):
-        assert torch.allclose(run(*inputs, reverse)[0], expected[reverse], atol=1e-12)
+        assert torch.allclose(in_torch(*inputs, reverse), expected[reverse], atol=1e-12)
 
 
-def flat(length: int = 20, **options: Any) -> list[Any]:
-    u, delta, A, B, C = sequences(length, "mixed", torch.float64, **options)
-    return [u.flatten(2), delta.flatten(2), A.flatten(0, 1), B, C]
+def test_columns_of_a_map_are_met_without_turning_it() -> None:
+    u, delta, A, B, C = flat(6 * 5)
+    turned = [t.unflatten(1, (6, 5)).transpose(1, 2).flatten(1, 2) for t in (u, delta, B, C)]
+    expected = scan(turned[0], turned[1], A, *turned[2:]).unflatten(1, (5, 6)).transpose(1, 2).flatten(1, 2)
+    assert torch.allclose(scan(u, delta, A, B, C, order=(6, 5)), expected)
 
 
 def test_a_group_has_its_own_projections() -> None:
@@ -104,15 +144,6 @@ def test_a_group_has_its_own_projections() -> None:
         one = (slice(None), slice(None), slice(3 * g, 3 * g + 3))
         alone = scan(u[one], delta[one], A[one[2]], B[:, :, g], C[:, :, g])
         assert torch.allclose(part, alone)
-
-
-def test_bypass_gate_bias_and_softplus_are_those_of_the_paper() -> None:
-    u, delta, A, B, C = flat()
-    D, z, bias = torch.randn(3).double(), torch.randn_like(u), torch.randn(3).double()
-    y = scan(u, delta, A, B, C, D, z, bias, delta_softplus=True)
-    width = torch.nn.functional.softplus(delta + bias)
-    expected = (scan(u, width, A, B, C) + D * u) * z * torch.sigmoid(z)
-    assert torch.allclose(y, expected)
 
 
 def test_it_is_causal_and_in_reverse_the_other_way_round() -> None:
@@ -151,8 +182,9 @@ def test_half_precision_keeps_its_state_in_single() -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_torch_accepts_the_registration(reverse: bool) -> None:
-    inputs = [t.requires_grad_() for t in sequences(70, "mixed", torch.float32)]
-    torch.library.opcheck(_scan, (*inputs, reverse))
+    inputs = [t.float().requires_grad_() for t in everything(70, "mixed")]
+    torch.library.opcheck(_scan, (*inputs, True, reverse, 7, 2))
+    torch.library.opcheck(_scan, (*inputs[:5], None, None, None, False, reverse, 1, 1))
 
 
 def test_it_compiles_without_a_graph_break() -> None:
@@ -164,7 +196,7 @@ def test_it_compiles_without_a_graph_break() -> None:
 class Scan(nn.Module):
     def forward(self, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Any:
         args = (u, delta, A, B, C)
-        return scan(*args) + scan(*args, reverse=True)
+        return scan(*args) + scan(*args, reverse=True, order=(u.shape[1], 1))
 
 
 @pytest.mark.parametrize("form", ["scan", "doubling"])

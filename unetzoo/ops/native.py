@@ -11,7 +11,7 @@ from torch import Tensor
 
 __all__ = ["addresses", "library", "threads"]
 
-ABI = 1
+ABI = 2
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +59,7 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def addresses(*tensors: Tensor) -> list[ctypes.c_void_p]:
+def addresses(*tensors: Tensor) -> list[int]:
     """Pointers to contiguous float32 tensors of the CPU."""
     for tensor in tensors:
         if tensor.dtype != torch.float32 or not tensor.is_contiguous() or tensor.device.type != "cpu":
@@ -67,4 +67,4 @@ def addresses(*tensors: Tensor) -> list[ctypes.c_void_p]:
                 f"a kernel was given {tensor.dtype} on {tensor.device}, strides {tensor.stride()}; "
                 "it takes contiguous float32 on the CPU"
             )
-    return [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
+    return [tensor.data_ptr() for tensor in tensors]

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from unetzoo.ops.selective_scan import compiled, segments
 from unetzoo.ops.selective_scan.export_forms import chosen_form, recorded_as
+from unetzoo.ops.selective_scan.layout import grouped, in_memory, in_order, step_widths
 from unetzoo.ops.selective_scan.reference import scan_step_by_step
 from unetzoo.ops.selective_scan.segments import STEPS
 
@@ -23,6 +24,7 @@ def selective_scan(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
     reverse: bool = False,
+    order: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """The recurrence of Mamba, channels last (Gu & Dao 2023, arXiv:2312.00752, eq. 2 and algorithm 2).
 
@@ -41,40 +43,54 @@ def selective_scan(
         delta_bias: (D,), added to ``delta``.
         delta_softplus: Let the step widths be ``softplus(delta + delta_bias)``.
         reverse: From the last token to the first.
+        order: (fast, apart): tokens lie as (L / (fast apart), fast, apart), and the scan runs along ``fast``
+            before ``apart``. The tokens of a map of H rows are met column by column with (H, W), and nothing
+            is copied for it.
 
     Returns:
-        (B, L, D), of the type of ``u``.
+        (B, L, D), of the type of ``u``, tokens where they were.
 
     Raises:
         ValueError: If shapes do not fit.
     """
-    _check(u, delta, A, B, C)
+    _check(u, delta, A, B, C, order)
     kind, exact = u.dtype, torch.float64 if u.dtype == torch.float64 else torch.float32
     u, delta, A, B, C = (t.to(exact) for t in (u, delta, A, B, C))
-    if delta_bias is not None:
-        delta = delta + delta_bias.to(exact)
-    if delta_softplus:
-        delta = F.softplus(delta)
+    D, z, delta_bias = (None if t is None else t.to(exact) for t in (D, z, delta_bias))
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
-    groups = B.shape[2]
-    grouped = (
-        torch.unflatten(u, 2, (groups, -1)),
-        torch.unflatten(delta, 2, (groups, -1)),
-        torch.unflatten(A, 0, (groups, -1)),
-    )
     if torch.compiler.is_exporting():
-        y = chosen_form()(*grouped, B, C, reverse).flatten(2)
+        y = _recorded(u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, order)
     else:
-        y = _scan(*grouped, B, C, reverse)[0].flatten(2)
-    if D is not None:
-        y = y + D.to(exact) * u
-    if z is not None:
-        y = y * F.silu(z.to(exact))
+        y = _scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, *order)[0]
     return y.to(kind)
 
 
-def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
+def _recorded(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    reverse: bool,
+    order: tuple[int, int],
+) -> Tensor:
+    groups = B.shape[2]
+    tokens = [grouped(in_order(t, *order), groups) for t in (u, step_widths(delta, bias, softplus))]
+    shared = [in_order(t, *order) for t in (B, C)]
+    y = chosen_form()(
+        tokens[0], tokens[1], torch.unflatten(A, 0, (groups, -1)), shared[0], shared[1], reverse
+    )
+    y = in_memory(y.flatten(2), *order)
+    y = y if D is None else y + D * u
+    return y if z is None else y * F.silu(z)
+
+
+def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, order: tuple[int, int]) -> None:
     if u.dim() != 3 or delta.shape != u.shape:
         raise ValueError(f"u and delta must be (B, L, D), got {tuple(u.shape)} and {tuple(delta.shape)}")
     if A.dim() != 2 or A.shape[0] != u.shape[2]:
@@ -85,42 +101,72 @@ def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
             f"B and C must be (B, L, N) or (B, L, G, N) with N = {A.shape[1]} and G a divisor of "
             f"{u.shape[2]}, got {tuple(B.shape)} and {tuple(C.shape)}"
         )
+    if u.shape[1] % (order[0] * order[1]):
+        raise ValueError(f"order {order} does not divide {u.shape[1]} tokens")
 
 
 @torch.library.custom_op("unetzoo::selective_scan", mutates_args=())
-def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+def _scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    reverse: bool,
+    fast: int,
+    apart: int,
+) -> tuple[Tensor, Tensor]:
     run = compiled.forward if compiled.takes(u, A) else segments.forward
-    return run(u, delta, A, B, C, reverse)
+    return run(u, delta, A, B, C, D, z, bias, softplus, reverse, fast, apart)
 
 
 @_scan.register_fake
-def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+def _(u: Tensor, delta: Tensor, A: Tensor, *others: object) -> tuple[Tensor, Tensor]:
     starts = (u.shape[1] + STEPS - 1) // STEPS
-    return torch.empty_like(u), u.new_empty(starts, u.shape[0], *A.shape)
+    return u.new_empty(u.shape), u.new_empty(starts, u.shape[0], *A.shape)
 
 
 @torch.library.custom_op("unetzoo::selective_scan_backward", mutates_args=())
 def _scan_backward(
-    dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, reverse: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    starts: Tensor,
+    softplus: bool,
+    reverse: bool,
+    fast: int,
+    apart: int,
+) -> list[Tensor]:
     run = compiled.backward if compiled.takes(u, A) else segments.backward
-    return run(dy, u, delta, A, B, C, starts, reverse)
+    grads = run(dy, u, delta, A, B, C, D, z, bias, starts, softplus, reverse, fast, apart)
+    return [grad for grad in grads if grad is not None]
 
 
 @_scan_backward.register_fake
-def _(
-    dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, reverse: bool
-) -> tuple[Tensor, ...]:
-    return tuple(torch.empty_like(t) for t in (u, delta, A, B, C))
+def _(dy: Tensor, *inputs: Tensor | None) -> list[Tensor]:
+    return [t.new_empty(t.shape) for t in inputs[:8] if t is not None]
 
 
 def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    *tensors, ctx.reverse = inputs
+    *tensors, softplus, reverse, fast, apart = inputs
+    ctx.flags = (softplus, reverse, fast, apart)
     ctx.save_for_backward(*tensors, output[1])
 
 
 def _differentiate(ctx, dy: Tensor, dstarts: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
-    return (*_scan_backward(dy, *ctx.saved_tensors, ctx.reverse), None)
+    *tensors, starts = ctx.saved_tensors
+    grads = iter(_scan_backward(dy, *tensors, starts, *ctx.flags))
+    return (*(None if t is None else next(grads) for t in tensors), None, None, None, None)
 
 
 _scan.register_autograd(_differentiate, setup_context=_keep)

@@ -1,6 +1,7 @@
 """The scan in compiled code."""
 
 import ctypes
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,8 +11,32 @@ from unetzoo.ops.selective_scan.segments import STEPS
 
 __all__ = ["backward", "forward", "takes"]
 
-PARTS = 4
 MOST_STATES = 256
+LANES = 16
+ITEMS = 8
+_POINTER, _SIZE, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+
+
+class _Scan(ctypes.Structure):
+    """``unetzoo_scan`` of kernels/src/unetzoo_kernels.h."""
+
+    _fields_ = [
+        *((name, _POINTER) for name in ("u", "delta", "z", "A", "B", "C", "D", "bias")),
+        *(
+            (name, _SIZE)
+            for name in ("batch", "length", "groups", "width", "state", "steps", "fast", "apart")
+        ),
+        *((name, _FLAG) for name in ("softplus", "reverse", "threads")),
+    ]
+
+
+class _Gradients(ctypes.Structure):
+    """``unetzoo_scan_gradients`` of the same header."""
+
+    _fields_ = [
+        *((name, _POINTER) for name in ("u", "delta", "z", "A", "B", "C", "D", "bias")),
+        ("parts", _SIZE),
+    ]
 
 
 def takes(u: Tensor, A: Tensor) -> bool:
@@ -20,42 +45,61 @@ def takes(u: Tensor, A: Tensor) -> bool:
     return fits and u.numel() > 0 and native.library() is not None
 
 
-def forward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool
-) -> tuple[Tensor, Tensor]:
-    """As `segments.forward`."""
-    u, delta, A, B, C = (t.contiguous() for t in (u, delta, A, B, C))
-    y, starts = torch.empty_like(u), u.new_empty(_segments(u), u.shape[0], *A.shape)
-    _call("unetzoo_scan_forward", (u, delta, A, B, C, y, starts), u, A, reverse)
+def forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    """As `segments.forward`, with the same arguments."""
+    tensors = _contiguous(u, delta, A, B, C, *others[:3])
+    y = torch.empty_like(tensors["u"])
+    starts = y.new_empty((u.shape[1] + STEPS - 1) // STEPS, u.shape[0], *A.shape)
+    _call("unetzoo_scan_forward", _scan(tensors, *others[3:]), y, starts)
     return y, starts
 
 
-def backward(
-    dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, reverse: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """As `segments.backward`."""
-    dy, u, delta, A, B, C = (t.contiguous() for t in (dy, u, delta, A, B, C))
-    du, ddelta = torch.empty_like(u), torch.empty_like(u)
-    dA = u.new_empty(u.shape[0], *A.shape)
-    dB, dC = (u.new_empty(PARTS, *B.shape) for _ in "BC")
-    tensors = (dy, u, delta, A, B, C, starts, du, ddelta, dA, dB, dC)
-    _call("unetzoo_scan_backward", tensors, u, A, reverse, PARTS)
-    return du, ddelta, dA.sum(0), dB.sum(0), dC.sum(0)
+def backward(dy: Tensor, *inputs: Any) -> tuple[Tensor | None, ...]:
+    """As `segments.backward`, with the same arguments."""
+    starts, *flags = inputs[8:]
+    tensors = _contiguous(*inputs[:8])
+    u, B = tensors["u"], tensors["B"]
+    batch, groups = u.shape[0], B.shape[2]
+    # sums over channels in a number of parts that depends on sizes alone, so that threads change no bit
+    blocks = -(-u.shape[2] // groups // LANES)
+    parts = max(1, min(blocks, ITEMS // (batch * groups)))
+    made = {name: torch.empty_like(t) for name, t in tensors.items() if name in ("u", "delta", "z")}
+    made |= {name: u.new_empty(batch, *t.shape) for name, t in tensors.items() if name in ("A", "D", "bias")}
+    made |= {name: u.new_empty(parts, *B.shape) for name in "BC"}
+    gradients = _Gradients(parts=parts, **_addresses(made))
+    scan = _scan(tensors, *flags)
+    _call("unetzoo_scan_backward", scan, dy.contiguous(), starts, gradients)
+    made |= {name: made[name].sum(0) for name in ("A", "B", "C", "D", "bias") if name in made}
+    return tuple(made.get(name) for name in ("u", "delta", "A", "B", "C", "D", "z", "bias"))
 
 
-def _segments(u: Tensor) -> int:
-    return (u.shape[1] + STEPS - 1) // STEPS
+def _contiguous(*tensors: Tensor | None) -> dict[str, Tensor]:
+    names = ("u", "delta", "A", "B", "C", "D", "z", "bias")
+    return {name: t.contiguous() for name, t in zip(names, tensors, strict=True) if t is not None}
 
 
-def _call(name: str, tensors: tuple[Tensor, ...], u: Tensor, A: Tensor, reverse: bool, *first: int) -> None:
-    sizes = (*first, *u.shape, A.shape[-1], STEPS)
+def _addresses(tensors: dict[str, Tensor]) -> dict[str, int]:
+    return dict(zip(tensors, native.addresses(*tensors.values()), strict=True))
+
+
+def _scan(
+    tensors: dict[str, Tensor], softplus: bool, reverse: bool, fast: int, apart: int
+) -> ctypes.Structure:
+    batch, length, channels = tensors["u"].shape
+    groups, state = tensors["B"].shape[2:]
+    sizes = {"batch": batch, "length": length, "groups": groups, "width": channels // groups, "state": state}
+    order = {"steps": STEPS, "fast": fast, "apart": apart}
+    flags = {"softplus": softplus, "reverse": reverse, "threads": native.threads()}
+    return _Scan(**_addresses(tensors), **sizes, **order, **flags)
+
+
+def _call(name: str, scan: ctypes.Structure, *others: Tensor | ctypes.Structure) -> None:
     library = native.library()
     assert library is not None
-    failed = getattr(library, name)(
-        *native.addresses(*tensors),
-        *map(ctypes.c_int64, sizes),
-        ctypes.c_int32(reverse),
-        ctypes.c_int32(native.threads()),
-    )
-    if failed:
-        raise ValueError(f"{name} refuses sizes {sizes}")
+    pointers = [
+        _POINTER(*native.addresses(other)) if isinstance(other, Tensor) else ctypes.byref(other)
+        for other in others
+    ]
+    if getattr(library, name)(ctypes.byref(scan), *pointers):
+        sizes = {field: getattr(scan, field) for field, kind in scan._fields_ if kind is _SIZE}  # type: ignore[misc]
+        raise ValueError(f"{name} refuses these sizes: {sizes}")

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from unetzoo.ops.selective_scan.layout import grouped, in_memory, in_order, step_widths
 
 __all__ = ["backward", "forward"]
 
@@ -16,9 +19,73 @@ STEPS = 64
 
 
 def forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    reverse: bool,
+    fast: int,
+    apart: int,
+) -> tuple[Tensor, Tensor]:
+    """`selective_scan`, and the state each segment starts from, (segments, B, D, N), in scan order."""
+    groups = B.shape[2]
+    width = step_widths(delta, bias, softplus)
+    tokens = [grouped(in_order(t, fast, apart), groups) for t in (u, width)]
+    shared = [in_order(t, fast, apart) for t in (B, C)]
+    y, starts = _forward(*tokens, torch.unflatten(A, 0, (groups, -1)), *shared, reverse)
+    y = in_memory(y.flatten(2), fast, apart)
+    y = y if D is None else y + D * u
+    return (y if z is None else y * F.silu(z)).contiguous(), starts.flatten(2, 3)
+
+
+def backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    starts: Tensor,
+    softplus: bool,
+    reverse: bool,
+    fast: int,
+    apart: int,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of u, delta, A, B, C, D, z and the bias."""
+    groups = B.shape[2]
+    width = step_widths(delta, bias, softplus)
+    inner = dy if z is None else dy * F.silu(z)
+    tokens = [grouped(in_order(t, fast, apart), groups) for t in (inner, u, width)]
+    shared = [in_order(t, fast, apart) for t in (B, C)]
+    grouped_starts = torch.unflatten(starts, 2, (groups, -1))
+    y, *grads = _backward(*tokens, torch.unflatten(A, 0, (groups, -1)), *shared, grouped_starts, reverse)
+    du, ddelta = (in_memory(t.flatten(2), fast, apart) for t in grads[:2])
+    dB, dC = (in_memory(t, fast, apart).contiguous() for t in grads[3:])
+    dz = None
+    if z is not None:
+        out, opened = in_memory(y.flatten(2), fast, apart), z.sigmoid()
+        out = out if D is None else out + D * u
+        dz = dy * out * opened * (1 + z * (1 - opened))
+    dD = None if D is None else (inner * u).sum((0, 1))
+    du = du if D is None else du + D * inner
+    if softplus:
+        ddelta = ddelta * torch.sigmoid(delta if bias is None else delta + bias)
+    dbias = None if bias is None else ddelta.sum((0, 1))
+    return du.contiguous(), ddelta.contiguous(), grads[2].flatten(0, 1), dB, dC, dD, dz, dbias
+
+
+def _forward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
-    """`scan_step_by_step`, and the state each segment starts from, (segments, B, G, D, N), in scan order."""
+    """`scan_step_by_step`, and the starts."""
     y, carry, starts = torch.empty_like(u), torch.zeros_like(u[:, 0, ..., None] * A), []
     for part in _parts(u.shape[1], reverse):
         starts.append(carry)
@@ -29,14 +96,14 @@ def forward(
     return y, torch.stack(starts)
 
 
-def backward(
+def _backward(
     dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, starts: Tensor, reverse: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of u, delta, A, B and C.
+) -> tuple[Tensor, ...]:
+    """What `_forward` returned first, and the gradients of u, delta, A, B and C.
 
     With g_t the gradient of the state, ``g_t = C_t dy_t + a_(t+1) g_(t+1)``: the same scan the other way.
     """
-    du, ddelta, dA, dB, dC = (torch.empty_like(t) for t in (u, delta, A, B, C))
+    y, du, ddelta, dA, dB, dC = (torch.empty_like(t) for t in (u, u, delta, A, B, C))
     dA.zero_()
     next_decay, next_grad = torch.zeros_like(starts[0]), torch.zeros_like(starts[0])
     first, last = (-1, 0) if reverse else (0, -1)
@@ -44,6 +111,7 @@ def backward(
         u_, delta_, B_, C_, dy_ = (t[:, part] for t in (u, delta, B, C, dy))
         decay, entering = _terms(u_, delta_, A, B_)
         states = _prefix(decay, entering.clone(), start, reverse)
+        y[:, part] = torch.einsum("lbgdn,blgn->blgd", states, C_)
         dC[:, part] = torch.einsum("blgd,lbgdn->blgn", dy_, states)
         passed_on = states.sub_(entering)  # a_t h_(t-1)
         shifted = decay.roll(1 if reverse else -1, 0)
@@ -57,14 +125,14 @@ def backward(
         ddelta[:, part] = u_ * by_input + torch.einsum("lbgdn,gdn->blgd", by_decay, A)
         dA += torch.einsum("lbgdn,blgd->gdn", by_decay, delta_)
         next_decay, next_grad = decay[first], grad[first]
-    return du, ddelta, dA, dB, dC
+    return y, du, ddelta, dA, dB, dC
 
 
 def _parts(length: int, reverse: bool) -> Iterator[slice]:
-    """Segments in the order of the scan."""
-    starts = range(0, length, STEPS)
-    for start in reversed(starts) if reverse else starts:
-        yield slice(start, min(start + STEPS, length))
+    """Segments in the order of the scan, counted from where it begins."""
+    for start in range(0, length, STEPS):
+        end = min(start + STEPS, length)
+        yield slice(length - end, length - start) if reverse else slice(start, end)
 
 
 def _terms(u: Tensor, delta: Tensor, A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
