@@ -8,6 +8,12 @@ from unetzoo.levels import Level, ratio
 from unetzoo.nd import Resize, activation, conv, norm, upsample
 
 
+def test_a_plain_instance_norm_has_no_weights() -> None:
+    x, plain = torch.randn(2, 4, 3, 5), norm("plain_instance", 2, 4)
+    assert not [*plain.parameters()]
+    torch.testing.assert_close(plain(x), torch.nn.functional.instance_norm(x))
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_instance_norm_equals_torchs_and_takes_a_single_pixel(ndim: int) -> None:
     ours = norm("instance", ndim, 4)
@@ -43,8 +49,8 @@ def test_a_1x1_convolution_and_a_linear_resize_commute() -> None:
 
 
 def test_unknown_names_are_refused_with_the_choice() -> None:
-    with pytest.raises(ValueError, match="norm 'layer' is unknown; choose batch"):
-        norm("layer", 2, 4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="norm 'weight' is unknown; choose batch"):
+        norm("weight", 2, 4)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="activation 'mish' is unknown; choose relu"):
         activation("mish")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="upsample 'cubic' is unknown; choose nearest"):

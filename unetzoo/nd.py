@@ -31,7 +31,7 @@ __all__ = [
     "upsample",
 ]
 
-Norm = Literal["batch", "instance", "group", "layer"]
+Norm = Literal["batch", "instance", "plain_instance", "group", "layer"]
 Activation = Literal["relu", "leaky_relu", "gelu", "silu", "relu6"]
 Upsample = Literal["nearest", "linear", "transposed"]
 
@@ -64,18 +64,24 @@ def conv(
 
 
 def norm(name: Norm | None, ndim: int, channels: int) -> nn.Module:
-    """Norm by name; ``None`` is the identity. Groups are the largest divisor of ``channels`` up to 8."""
+    """Norm by name; ``None`` is the identity. Groups are the largest divisor of ``channels`` up to 8.
+
+    A plain instance norm has no weights.
+    """
     if name is None:
         return nn.Identity()
     if name == "batch":
         return nn.BatchNorm2d(channels) if ndim == 2 else nn.BatchNorm3d(channels)
     if name == "instance":
         return _InstanceNorm(channels)
+    if name == "plain_instance":
+        return _InstanceNorm(channels, affine=False)
     if name == "group":
         return nn.GroupNorm(gcd(8, channels), channels)
     if name == "layer":
         return _ChannelNorm(channels)
-    raise ValueError(f"norm {name!r} is unknown; choose batch, instance, group, layer or null")
+    choices = "batch, instance, plain_instance, group, layer or null"
+    raise ValueError(f"norm {name!r} is unknown; choose {choices}")
 
 
 class _ChannelNorm(nn.LayerNorm):
@@ -88,9 +94,13 @@ class _ChannelNorm(nn.LayerNorm):
 class _InstanceNorm(nn.Module):
     """Instance norm in any dimension; a single pixel gives the bias, where torch's layers refuse."""
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(self, channels: int, eps: float = 1e-5, *, affine: bool = True) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from unetzoo.blocks import StateSpace
+from unetzoo.blocks import StateSpace, token_init
 
 
 def test_parameters_start_as_published_and_do_not_decay() -> None:
@@ -18,6 +18,14 @@ def test_parameters_start_as_published_and_do_not_decay() -> None:
     assert kept == {"log_decay", "bypass", "steps.bias"}
     # per direction of an SS2D at width 96: x_proj 38 x 192, dt_proj 192 x 6 + 192, A 192 x 16, D 192
     assert sum(p.numel() for p in block.parameters()) == 38 * 192 + 192 * 6 + 192 + 192 * 16 + 192
+
+
+def test_the_start_of_transformers_leaves_it_alone() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8), StateSpace(8, state=4, rank=2))
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    token_init(model)
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"0.weight", "0.bias"}
 
 
 def test_it_stays_finite_in_half_precision_and_reaches_back() -> None:

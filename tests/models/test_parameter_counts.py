@@ -72,6 +72,11 @@ from unetzoo import create_model
         ("emcad", 3, 9, 26_772_623),
         ("malunet", 3, 1, 177_943),
         ("ultralight_vm_unet", 3, 1, 49_457),
+        ("seg_mamba", 4, 4, 67_416_196),
+        ("u_mamba_bot", 1, 14, 47_533_012),
+        ("u_mamba_enc", 1, 14, 47_015_538),
+        # the authors' 29,368,479 count the classifier of Res2Net-50 too: 2048 x 1000 + 1000
+        ("sk_vm_plus_plus", 3, 1, 27_319_479),
         ("meunet", 1, 1, 713_185),
         # 22,770,934 less a transposed convolution that is never used, and 10 behind the second head's logits
         ("vm_unet_v2", 3, 1, 22_734_060),

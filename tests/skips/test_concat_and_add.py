@@ -18,6 +18,17 @@ def test_skip_comes_first_in_the_concatenation() -> None:
     assert torch.equal(merged, torch.cat([SKIP, gate], 1))
 
 
+def test_rows_that_are_not_listed_are_left_to_the_decoder() -> None:
+    rows = [*ROWS, Level(8, (4, 4))]
+    gates = [Gate(8, row.stride, rows[i + 1]) for i, row in enumerate(rows[:-1])]
+    pathway = ConcatSkip(rows, gates, rows=[-1])
+    assert pathway.merged == [8, 16]
+    gate = torch.randn(2, 8, 6, 8)
+    assert pathway.merge(0, SKIP, gate, COARSE) is gate
+    with pytest.raises(ValueError, match=r"rows=\[2\]: there is no skip 2; list 0 to 1"):
+        ConcatSkip(rows, gates, rows=[2])
+
+
 def test_output_depends_on_the_skips_only_through_the_columns_that_read_them() -> None:
     model = create_model(
         "unet", encoder="conv2d", overrides={"encoder.channels": [4, 8, 16], "decoder.channels": [4, 8]}

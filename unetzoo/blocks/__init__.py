@@ -7,6 +7,7 @@ from unetzoo.blocks.block_chain import block_chain
 from unetzoo.blocks.bottleneck import Bottleneck
 from unetzoo.blocks.bottleneck_norm import BottleneckNorm
 from unetzoo.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
+from unetzoo.blocks.channel_mamba import ChannelMamba
 from unetzoo.blocks.channel_mix import ChannelMix, neighbor_shift
 from unetzoo.blocks.context import Context
 from unetzoo.blocks.context_block import ContextBlock
@@ -62,6 +63,7 @@ from unetzoo.blocks.reversible import ReversibleBlock, ReversibleStage
 from unetzoo.blocks.ring_graph import ChebConv
 from unetzoo.blocks.rsu import RSU, rsu
 from unetzoo.blocks.sc_se import ScSE
+from unetzoo.blocks.seg_mamba import SpatialConv, seg_mamba, seg_mamba_row
 from unetzoo.blocks.selective_kernel import SelectiveKernel
 from unetzoo.blocks.separable_block import separable_block
 from unetzoo.blocks.squeeze import DCT
@@ -93,6 +95,7 @@ __all__ = [
     "BottleneckNorm",
     "ChannelAffinity",
     "ChannelAttention",
+    "ChannelMamba",
     "ChannelMix",
     "ChebConv",
     "Context",
@@ -146,6 +149,7 @@ __all__ = [
     "ScSE",
     "SelectiveKernel",
     "SpatialAttention",
+    "SpatialConv",
     "SqueezeExcite",
     "StateSpace",
     "SubPixel",
@@ -180,6 +184,8 @@ __all__ = [
     "ramp_drop_path",
     "residual_stage",
     "rsu",
+    "seg_mamba",
+    "seg_mamba_row",
     "separable_block",
     "stage",
     "sub_pixel_up",

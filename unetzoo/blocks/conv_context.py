@@ -14,12 +14,14 @@ class ConvContext(Context):
 
     Args:
         channels: Width of what it returns.
+        bias: Of the convolution.
     """
 
-    def __init__(self, bottleneck: Level, *, channels: int) -> None:
+    def __init__(self, bottleneck: Level, *, channels: int, bias: bool = False) -> None:
         super().__init__()
         self.channels = channels
-        self.unit = nn.Sequential(*conv_unit(len(bottleneck.stride), bottleneck.channels, channels))
+        ndim = len(bottleneck.stride)
+        self.unit = nn.Sequential(*conv_unit(ndim, bottleneck.channels, channels, bias=bias))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to (B, channels, *size)."""

@@ -14,10 +14,17 @@ Block = Callable[[int, int, int], nn.Module]
 RowBlock = Callable[[Level, Level], nn.Module]
 
 
-def stage(block: Block, ndim: int, c_in: int, c_out: int, count: int = 1) -> nn.Module:
-    """``count`` blocks in a row, the first of which changes the width; a single one comes as it is."""
+def stage(
+    block: Block, ndim: int, c_in: int, c_out: int, count: int = 1, *, then: Block | None = None
+) -> nn.Module:
+    """``count`` blocks in a row, the first of which changes the width; a single one comes as it is.
+
+    Args:
+        then: Builds the blocks after the first; ``None`` is ``block``.
+    """
     if count < 1:
         raise ValueError(f"a row of the U needs at least one block, got {count}")
     if count == 1:
         return block(ndim, c_in, c_out)
-    return nn.Sequential(*(block(ndim, c_out if k else c_in, c_out) for k in range(count)))
+    others = ((then or block)(ndim, c_out, c_out) for _ in range(count - 1))
+    return nn.Sequential(block(ndim, c_in, c_out), *others)

@@ -19,6 +19,7 @@ from unetzoo.decoders.rsu import RSUDecoder
 from unetzoo.decoders.score import score_up
 from unetzoo.decoders.shortcut import ShortcutDecoder
 from unetzoo.decoders.tokens import TokenDecoder
+from unetzoo.decoders.transposed_up import transposed_up
 from unetzoo.decoders.unit_up import unit_up
 from unetzoo.decoders.up_head import UpHead
 from unetzoo.decoders.wavelet import WaveletDecoder
@@ -47,6 +48,7 @@ __all__ = [
     "overlapping_up",
     "projected_up",
     "score_up",
+    "transposed_up",
     "unit_up",
     "wide_up",
 ]

@@ -39,6 +39,7 @@ class ConvDecoder(Decoder):
         block: Builds a block from (ndim, channels in, channels out) instead of the U-Net's, which ``convs``,
             ``norm``, ``activation``, ``bias`` and ``dropout`` are about.
         blocks: Blocks at stride 1, 2, 4 ..., as ``channels``; ``None`` is one each.
+        then: Builds a row's blocks after the first; ``None`` is ``block``.
         drop_path: Greatest rate of the blocks' stochastic depth, in the coarsest row, falling evenly to 0 in
             the finest; ``None`` leaves them as they are.
         merge_last: Merge what leaves the blocks of a row, not what enters them, and bring the merge to the
@@ -62,6 +63,7 @@ class ConvDecoder(Decoder):
         dropout: float = 0.0,
         block: Block | None = None,
         blocks: Sequence[int] | None = None,
+        then: Block | None = None,
         drop_path: float | None = None,
         merge_last: bool = False,
         recompute: bool = False,
@@ -107,7 +109,7 @@ class ConvDecoder(Decoder):
                 f"decoder.blocks lists {len(self.counts)} numbers ({self.counts}) but this decoder has "
                 f"{len(self.levels)} rows; add numbers"
             )
-        self.hand_on = hand_on
+        self.then, self.hand_on = then, hand_on
         if hand_on:
             self.levels.append(bottleneck)
 
@@ -121,7 +123,7 @@ class ConvDecoder(Decoder):
             )
         )
         self.blocks = nn.ModuleList(
-            stage(self.block, len(level.stride), width, level.channels, count)
+            stage(self.block, len(level.stride), width, level.channels, count, then=self.then)
             for width, level, count in zip(widths, self.levels, self.counts, strict=False)
         )
         if self.drop_path is not None:

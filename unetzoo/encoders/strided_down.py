@@ -9,15 +9,21 @@ __all__ = ["strided_down"]
 
 
 def strided_down(
-    fine: Level, coarse: Level, *, bias: bool = True, norm_name: Norm | None = None
+    fine: Level,
+    coarse: Level,
+    *,
+    bias: bool = True,
+    norm_name: Norm | None = None,
+    size: int | None = None,
 ) -> tuple[nn.Module, int]:
-    """Convolution whose kernel is its stride, to the coarse row's channels; for ``ConvEncoder.down``.
+    """Strided convolution to the coarse row's channels; for ``ConvEncoder.down`` and ``ConvEncoder.stem``.
 
     Args:
         norm_name: Norm in front of it, as in ConvNeXt.
+        size: Of its kernel, odd; ``None`` is the stride.
     """
     factor, ndim = ratio(coarse.stride, fine.stride), len(coarse.stride)
-    module = conv(ndim, fine.channels, coarse.channels, factor, stride=factor, bias=bias)
+    module = conv(ndim, fine.channels, coarse.channels, size or factor, stride=factor, bias=bias)
     if norm_name is not None:
         module = nn.Sequential(norm(norm_name, ndim, fine.channels), module)
     return module, coarse.channels
