@@ -101,7 +101,7 @@ def test_a_mask_pulls_a_contour_into_its_place() -> None:
     angle = torch.arange(36) / 36 * 2 * torch.pi
     points = 0.5 + 0.3 * torch.stack([angle.sin(), angle.cos()], 1)[None]
     points.requires_grad_()
-    fill = PolygonFill([36], 2, (64, 64), activation="sigmoid")
+    fill = PolygonFill([36], 1, (64, 64), activation="sigmoid")
     image = torch.empty(1, 3, 64, 64)
     optimizer = torch.optim.Adam([points], lr=3e-3)
     for _ in range(150):
@@ -114,7 +114,7 @@ def test_a_mask_pulls_a_contour_into_its_place() -> None:
 
 def test_every_class_has_its_contour_and_the_background_what_is_left() -> None:
     contours = torch.tensor(np.concatenate([star(8), star(9, seed=1) / 2]) / 64).float()[None]
-    fill = PolygonFill([8, 9], 3, (64, 64))
+    fill = PolygonFill([8, 9, 7], 3, (64, 64))
     logits = fill(contours, torch.empty(1, 1, 32, 48))
     assert logits.shape == (1, 3, 32, 48)
     assert not logits[:, 0].any()
@@ -125,9 +125,11 @@ def test_every_class_has_its_contour_and_the_background_what_is_left() -> None:
 
 
 def test_refuses_what_cannot_be() -> None:
-    with pytest.raises(ValueError, match=r"organs=\[8\] are 1 contours for 2 classes besides the background"):
+    with pytest.raises(
+        ValueError, match=r"organs=\[8\] lists 1 contours for 2 classes besides the background"
+    ):
         PolygonFill([8], 3, (64, 64))
-    with pytest.raises(ValueError, match=r"organs=\[8\] are 1 contours for 3 classes; give one number"):
+    with pytest.raises(ValueError, match=r"organs=\[8\] lists 1 contours for 3 classes; give a number"):
         PolygonFill([8], 3, (64, 64), activation="sigmoid")
     with pytest.raises(ValueError, match="softness=0 and limit=10"):
         PolygonFill([8], 2, (64, 64), softness=0)

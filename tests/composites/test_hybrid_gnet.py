@@ -140,7 +140,7 @@ def test_refuses_what_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"organs=\[5\] must list contours of six nodes or more"):
         gnet(organs=[5])
     with pytest.raises(
-        ValueError, match=r"organs=\[10\] are 1 contours for 2 classes besides the background"
+        ValueError, match=r"organs=\[10\] lists 1 contours for 2 classes besides the background"
     ):
         gnet(num_classes=3)
     with pytest.raises(ValueError, match=r"size=\[30, 48\] must be multiples of the encoder's stride"):

@@ -77,10 +77,11 @@ class PolygonFill(nn.Module):
     mask's loss refines contours that are near and leaves those that are far to other losses.
 
     Args:
-        nodes: Of each contour, one per class: without the background under softmax, whose logit is zero.
+        nodes: Of each class's contour; as many are used as there are classes, under softmax without the
+            background, whose logit is zero.
         num_classes: Classes, background included.
         size: Pixels (H, W) that distances are measured in.
-        activation: softmax | sigmoid, one contour for each of ``num_classes``, or a single one for two.
+        activation: softmax | sigmoid, classes that may overlap and all have a contour.
         softness: Distance, in pixels, of a logit of about 1.
         limit: Largest logit.
 
@@ -88,7 +89,7 @@ class PolygonFill(nn.Module):
         outputs: Number of logit channels.
 
     Raises:
-        ValueError: If there is not one contour per class.
+        ValueError: If a class has no contour.
     """
 
     def __init__(
@@ -102,18 +103,17 @@ class PolygonFill(nn.Module):
         limit: float = 10.0,
     ) -> None:
         super().__init__()
-        single = activation == "sigmoid" and (len(nodes), num_classes) == (1, 2)
         wanted = num_classes - 1 if activation == "softmax" else num_classes
-        if len(nodes) != wanted and not single:
+        if not 0 < wanted <= len(nodes):
+            besides = " besides the background" if activation == "softmax" else ""
             raise ValueError(
-                f"organs={list(nodes)} are {len(nodes)} contours for {wanted} classes"
-                f"{' besides the background' if activation == 'softmax' else ''}; "
-                "give one number of nodes per class"
+                f"organs={list(nodes)} lists {len(nodes)} contours for {wanted} classes{besides}; "
+                "give a number of nodes for each"
             )
         if softness <= 0 or limit <= 0:
             raise ValueError(f"softness={softness} and limit={limit} must be positive")
-        self.nodes, self.size, self.activation = list(nodes), tuple(size), activation
-        self.outputs = num_classes if activation == "softmax" else len(nodes)
+        self.nodes, self.size, self.activation = list(nodes)[:wanted], tuple(size), activation
+        self.outputs = num_classes
         self.softness, self.limit = softness, limit
 
     def forward(self, points: Tensor, image: Tensor) -> Tensor:

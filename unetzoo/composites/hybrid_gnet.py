@@ -37,7 +37,8 @@ class HybridGNet(SegmentationNetwork):
         num_classes: Classes, background included.
         encoder: Builds the encoder from ``in_channels``; its last row gives the latent numbers.
         head: Builds what fills the contours from ``organs``, ``num_classes`` and ``size``.
-        organs: Nodes of each class's contour, six at least.
+        organs: Nodes of the contours of the classes in turn, six at least; as many are used as there are
+            classes, without the background unless the head's classes overlap.
         size: Pixels (H, W) that images are resized to; the linear layer holds for one size.
         latents: Latent numbers.
         width: Channels of a node; half of it on the way to the coarse graph.
@@ -90,20 +91,20 @@ class HybridGNet(SegmentationNetwork):
             )
         self.divisor = (1, 1)
         self.channels_last = self.encoder.channels_last
-        self.organs, self.size, self.looked_up = list(organs), tuple(size), list(igsc_levels)
+        self.size, self.looked_up = tuple(size), list(igsc_levels)
+        self.head = head(organs, num_classes, self.size)
+        self.activation, self.outputs, self.organs = self.head.activation, self.head.outputs, self.head.nodes
         pixels = [s // unit for s, unit in zip(size, bottom.stride, strict=True)]
         self.latent = Latent(bottom.channels * pixels[0] * pixels[1], latents)
         self.decoder = GraphDecoder(
             latents,
-            organs,
+            self.organs,
             width=width,
             order=order,
             looked_up=[rows[i] for i in igsc_levels],
             window=window,
             detach=detach_coords,
         )
-        self.head = head(organs, num_classes, self.size)
-        self.activation, self.outputs = self.head.activation, self.head.outputs
         self.weights = dict(_WEIGHTS) | dict(weights or {})
         if len(self.weights) > len(_WEIGHTS):
             raise ValueError(f"weights are of landmarks, coarse, middle and kl, got {list(weights or {})}")
