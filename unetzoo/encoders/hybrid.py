@@ -42,7 +42,7 @@ class HybridEncoder(Encoder):
         stem: How weights for red, green and blue become weights for the bands: keep_rgb | mean | cyclic.
 
     Raises:
-        ValueError: If weights are asked for and the widths are not theirs.
+        ValueError: If a width is no multiple of 8, or weights are asked for and the widths are not theirs.
         OSError: If they cannot be read or downloaded.
     """
 
@@ -62,7 +62,6 @@ class HybridEncoder(Encoder):
         bands: Sequence[str] | None = None,
         stem: Adaptation = "cyclic",
     ) -> None:
-        from timm.layers import StdConv2dSame
         from timm.models.resnetv2 import ResNetV2
         from timm.models.vision_transformer import Block
 
@@ -70,9 +69,11 @@ class HybridEncoder(Encoder):
         self.name = _TIMM
         if len(layers) != len(channels) - 1:
             raise ValueError(
-                f"encoder.layers {list(layers)} must give one number for each but the first of encoder.channels "
+                f"encoder.layers {list(layers)} must give one number for each but the first of the rows "
                 f"{list(channels)}"
             )
+        if any(c % 8 for c in channels):
+            raise ValueError(f"encoder.channels {list(channels)} must be multiples of 8; timm rounds others")
         rgb = pretrained or weights is not None
         body = ResNetV2(
             list(layers),
@@ -82,13 +83,14 @@ class HybridEncoder(Encoder):
             in_chans=3 if rgb else in_channels,
             global_pool="",
             preact=False,
-            stem_type="same",
             norm_layer=_group_norm,
-            conv_layer=partial(StdConv2dSame, eps=1e-8),
+            conv_layer=_StandardisedConv,
         )
         # the finest row is the stem without its pooling
-        *enter, self.pool = body.stem
+        *enter, _ = body.stem
         self.stem, self.stages = nn.Sequential(*enter), body.stages
+        # zeros are as good as nothing behind a ReLU
+        self.pool = nn.Sequential(nn.ConstantPad2d((0, 1, 0, 1), 0.0), nn.MaxPool2d(3, 2))
         self.embed = nn.Conv2d(channels[-1], width, 1)
         self.enrich = nn.Identity() if enrich is None else enrich(2, width)
         self.positions = nn.Parameter(0.02 * torch.randn(1, width, grid, grid))
@@ -156,6 +158,25 @@ class HybridEncoder(Encoder):
             raise ValueError(
                 f"the weights of {_TIMM} do not fit this encoder ({reason}); leave its widths as they are"
             ) from error
+
+
+class _StandardisedConv(nn.Conv2d):
+    """Kernels of mean 0 and variance 1 (Qiao et al. 2019, arXiv:1903.10520), padded as in TensorFlow.
+
+    The weights were trained with that padding, more at the far end. Maps here are multiples of the stride, so
+    it is constant.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, **options: Any) -> None:
+        super().__init__(c_in, c_out, kernel_size, stride, bias=False, **options)
+        total = max(0, kernel_size - stride)
+        self.pads = [total // 2, total - total // 2] * 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *size) to (B, c_out, *(size / stride))."""
+        variance, mean = torch.var_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
+        weight = (self.weight - mean) * (variance + 1e-8).rsqrt()
+        return F.conv2d(F.pad(x, self.pads), weight, None, self.stride, 0, self.dilation, self.groups)
 
 
 def _group_norm(channels: int, **options: Any) -> nn.Module:
