@@ -57,18 +57,16 @@ static inline vec sums(const vec* from, int apart = lanes / 2) {
     return fold<H>(sums<H / 2>(from, apart / 2), sums<H / 2>(from + apart, apart / 2), all);
 }
 
-// 2^x within 2 ulp for x <= 126; what is below 2^-126 becomes 2^-126. Not a number stays so.
-static inline vec exp2(vec x) {
-  const vec low = splat(-126.0f), magic = splat(12582912.0f);
-  x = x < low ? low : x;
-  const vec shifted = x + magic;  // the integer nearest x, in the last bits
-  const vec f = x - (shifted - magic);
-  vec p = splat(1.54035304e-4f);  // Taylor's to the sixth term is 1e-8 on half a unit
-  p = p * f + 1.33335581e-3f;
-  p = p * f + 9.61812911e-3f;
-  p = p * f + 5.55041087e-2f;
+constexpr float round_up = 12582912.0f;  // added to a float, it leaves the nearest integer in the last bits
+
+// 2^(n + f) within 2 ulp for n = shifted - round_up above -127 and f at most a half either way.
+static inline vec power(vec shifted, vec f) {
+  vec p = splat(1.54614478e-4f);  // the best of its degree on this range, 9e-9 off
+  p = p * f + 1.33908669e-3f;
+  p = p * f + 9.61805694e-3f;
+  p = p * f + 5.55035696e-2f;
   p = p * f + 2.40226507e-1f;
-  p = p * f + 6.93147181e-1f;
+  p = p * f + 6.93147182e-1f;
   p = p * f + 1.0f;
   ivec bits;
   std::memcpy(&bits, &shifted, sizeof(bits));
@@ -78,11 +76,23 @@ static inline vec exp2(vec x) {
   return p * scale;
 }
 
-// Within 2 ulp of what float32 has between 2^-126 and 2^126, and the nearest of these beyond.
+// 2^x for x <= 126; what is below 2^-126 becomes 2^-126. Not a number stays so.
+static inline vec exp2(vec x) {
+  const vec low = splat(-126.0f);
+  x = x < low ? low : x;
+  const vec shifted = x + round_up;
+  return power(shifted, x - (shifted - round_up));
+}
+
+// e^x within 2 ulp between 2^-126 and 2^126, and the nearest of these beyond.
 static inline vec exp(vec x) {
-  const vec high = splat(126.0f);
-  x *= 1.44269504088896341f;
-  return exp2(x > high ? high : x);
+  const vec low = splat(-87.336540f), high = splat(87.336540f);
+  x = x < low ? low : x > high ? high : x;
+  const vec shifted = x * 1.44269504f + round_up;
+  const vec n = shifted - round_up;
+  // x - n log(2), in two pieces of the logarithm of which the first has zeros at its end
+  const vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  return power(shifted, r * 1.44269504f);
 }
 
 static inline vec sigmoid(vec x) { return 1.0f / (1.0f + exp(-x)); }

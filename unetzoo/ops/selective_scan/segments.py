@@ -35,9 +35,9 @@ def forward(
     """`selective_scan`, and the state each segment starts from, (segments, B, D, N), in scan order."""
     groups = B.shape[2]
     width = step_widths(delta, bias, softplus)
-    tokens = [grouped(in_order(t, fast, apart), groups) for t in (u, width)]
-    shared = [in_order(t, fast, apart) for t in (B, C)]
-    y, starts = _forward(*tokens, torch.unflatten(A, 0, (groups, -1)), *shared, reverse)
+    met, steps = (grouped(in_order(t, fast, apart), groups) for t in (u, width))
+    into, out = (in_order(t, fast, apart) for t in (B, C))
+    y, starts = _forward(met, steps, torch.unflatten(A, 0, (groups, -1)), into, out, reverse)
     y = in_memory(y.flatten(2), fast, apart)
     y = y if D is None else y + D * u
     return (y if z is None else y * F.silu(z)).contiguous(), starts.flatten(2, 3)
@@ -63,12 +63,12 @@ def backward(
     groups = B.shape[2]
     width = step_widths(delta, bias, softplus)
     inner = dy if z is None else dy * F.silu(z)
-    tokens = [grouped(in_order(t, fast, apart), groups) for t in (inner, u, width)]
-    shared = [in_order(t, fast, apart) for t in (B, C)]
-    grouped_starts = torch.unflatten(starts, 2, (groups, -1))
-    y, *grads = _backward(*tokens, torch.unflatten(A, 0, (groups, -1)), *shared, grouped_starts, reverse)
-    du, ddelta = (in_memory(t.flatten(2), fast, apart) for t in grads[:2])
-    dB, dC = (in_memory(t, fast, apart).contiguous() for t in grads[3:])
+    given, met, steps = (grouped(in_order(t, fast, apart), groups) for t in (inner, u, width))
+    into, read = (in_order(t, fast, apart) for t in (B, C))
+    decays, states = torch.unflatten(A, 0, (groups, -1)), torch.unflatten(starts, 2, (groups, -1))
+    y, du, ddelta, dA, dB, dC = _backward(given, met, steps, decays, into, read, states, reverse)
+    du, ddelta = (in_memory(t.flatten(2), fast, apart) for t in (du, ddelta))
+    dB, dC = (in_memory(t, fast, apart).contiguous() for t in (dB, dC))
     dz = None
     if z is not None:
         out, opened = in_memory(y.flatten(2), fast, apart), z.sigmoid()
@@ -79,7 +79,7 @@ def backward(
     if softplus:
         ddelta = ddelta * torch.sigmoid(delta if bias is None else delta + bias)
     dbias = None if bias is None else ddelta.sum((0, 1))
-    return du.contiguous(), ddelta.contiguous(), grads[2].flatten(0, 1), dB, dC, dD, dz, dbias
+    return du.contiguous(), ddelta.contiguous(), dA.flatten(0, 1), dB, dC, dD, dz, dbias
 
 
 def _forward(
