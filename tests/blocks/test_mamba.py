@@ -27,7 +27,7 @@ def test_it_is_the_published_block() -> None:
     x, z = F.linear(u, block.into.weight).chunk(2, -1)
     convolved = F.conv1d(x.mT, conv.weight, conv.bias, padding=3, groups=12)[..., :11].mT
     x = F.silu(convolved)
-    low, into, out = (x @ space.project.weight.T).split([1, 4, 4], -1)
+    low, into, out = torch.split(x @ space.project.weight.T, [1, 4, 4], -1)
     delta = F.softplus(low @ space.steps.weight.T + space.steps.bias)
     y = scan_step_by_step(
         x[:, :, None],

@@ -13,10 +13,10 @@ from unetzoo.ops.ssd import ssd_step_by_step
 def test_it_is_the_published_block() -> None:
     torch.manual_seed(0)
     block, x = SSDBlock(8, state=3, head=4).double(), torch.randn(2, 9, 8, dtype=torch.float64)
-    z, mixed, steps = (x @ block.into.weight.T).split([16, 22, 4], -1)
+    z, mixed, steps = torch.split(x @ block.into.weight.T, [16, 22, 4], -1)
     mixed = F.silu(F.conv1d(mixed.mT, block.conv.weight, block.conv.bias, padding=3, groups=22)[..., :9].mT)
-    u, into, out = mixed.split([16, 3, 3], -1)
-    u, delta = u.unflatten(-1, (4, 4)), F.softplus(steps + block.step_bias)
+    u, into, out = torch.split(mixed, [16, 3, 3], -1)
+    u, delta = torch.unflatten(u, -1, (4, 4)), F.softplus(steps + block.step_bias)
     decay = -block.log_decay.float().exp().double()
     args = (u[:, :, None], delta[:, :, None], decay[None], into[:, :, None], out[:, :, None])
     y = ssd_step_by_step(*args)[:, :, 0] + block.bypass[:, None] * u

@@ -41,5 +41,5 @@ class ChannelMamba(nn.Module):
                 f"a Mamba over channels was made for maps of {self.size} pixels and is given "
                 f"{tuple(x.shape[2:])}; set encoder.patch to the size of the images, or to null"
             )
-        found = self.mixer(self.norm(x.flatten(2))).reshape(x.shape)
+        found: Tensor = self.mixer(self.norm(x.flatten(2))).reshape(x.shape)
         return x + found if self.residual else found

@@ -106,7 +106,7 @@ class MambaLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
         tokens = self.norm(x.flatten(2).transpose(1, 2))
-        found = self.mixer(tokens)
+        found: Tensor = self.mixer(tokens)
         if self.both_ways:
             found = found + self.mixer(tokens, reverse=True)
         found = found.transpose(1, 2).reshape(x.shape)

@@ -35,7 +35,7 @@ class SSDBlock(nn.Module):
         inner = expand * channels
         self.head = gcd(head, inner)
         heads = inner // self.head
-        self.sizes, self.inner_sizes = (inner, inner + 2 * state, heads), (inner, state, state)
+        self.sizes, self.inner_sizes = (inner, inner + 2 * state, heads), [inner, state, state]
         self.into = nn.Linear(channels, sum(self.sizes), bias=False)
         self.conv = CausalConv(inner + 2 * state, kernel)
         self.step_bias = nn.Parameter(step_biases(heads))
@@ -49,7 +49,8 @@ class SSDBlock(nn.Module):
     def forward(self, x: Tensor, *, reverse: bool = False) -> Tensor:
         """Tokens (B, L, C) to the same, each of what came before it; ``reverse`` starts at the end."""
         z, x, steps = self.into(x).split(self.sizes, -1)
-        u, into, out = F.silu(self.conv(x, reverse=reverse)).split(self.inner_sizes, -1)
+        mixed = F.silu(self.conv(x, reverse=reverse))
+        u, into, out = torch.split(mixed, self.inner_sizes, -1)
         y = ssd(
             torch.unflatten(u, -1, (-1, self.head)),
             steps,

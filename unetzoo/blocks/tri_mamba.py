@@ -61,5 +61,5 @@ class TriMamba(nn.Module):
         found = self.across(across).unflatten(1, (-1, slices)).transpose(1, 2).flatten(1, 2)
         found = self.ahead(u) + self.back(u, reverse=True) + found
         # every order's gate is the same pixel's
-        y = self.out(found * F.silu(z)).transpose(1, 2).reshape(x.shape)
+        y: Tensor = self.out(found * F.silu(z)).transpose(1, 2).reshape(x.shape)
         return x + y if self.residual else y
