@@ -12,6 +12,7 @@ from unetzoo.blocks import ChebConv, PolygonFill, point_means
 from unetzoo.blocks.ring_graph import ring_halving, ring_operator, ring_unpooling
 from unetzoo.encoders import Encoder
 from unetzoo.levels import Level
+from unetzoo.nd import full_precision
 from unetzoo.network import SegmentationNetwork
 
 __all__ = ["HybridGNet"]
@@ -27,7 +28,7 @@ class HybridGNet(SegmentationNetwork):
     neural networks", IEEE TMI, arXiv:2203.10977. An encoder and a linear layer give the latent numbers, drawn
     from N(mu, sigma^2) in training and mu otherwise; a graph network turns them into nodes, first half of
     them and then all, and looks up the encoder's maps around the nodes on its way (IGSC). The logits are the
-    filled contours, so that every class is one region without holes.
+    filled contours, so that every class is one region, unless its contour crosses itself.
 
     Training needs masks alone: landmarks are taken from their outlines at equal steps, from the topmost point
     on, where the paper has annotated ones.
@@ -133,7 +134,8 @@ class HybridGNet(SegmentationNetwork):
         """`forward_deep`, and the weighted losses of landmarks and latent numbers, in one pass."""
         found = self.contours(x)
         wanted, known = contours_of(target, self.organs)
-        coarse, coarse_known = self.decoder.halve @ wanted, self.decoder.halve @ known.unsqueeze(2)
+        with full_precision(wanted):
+            coarse, coarse_known = self.decoder.halve @ wanted, self.decoder.halve @ known.unsqueeze(2)
         losses = {"landmarks": _distance(found.landmarks, wanted, known)}
         if found.coarse is not None:
             losses["coarse"] = _distance(found.coarse, coarse, coarse_known.squeeze(2))
