@@ -1,0 +1,223 @@
+"""The selective scan in every form, beside mambapy's parallel scan, as Markdown tables.
+
+    pip install --no-deps mambapy
+    python -m benchmarks.scan --threads 2
+
+Each form gets the same u, delta, A, B and C of N = 16 states and returns y; mambapy's has its decays and
+inputs made and its states read by the same torch lines that its own models use. Forms take turns, and a time
+is the median of the rounds. "index" is the recurrence with ``x[:, t]`` in a Python loop, whose backward pass
+writes a gradient of full size per step; "unbind" is the same loop over ``x.unbind(1)``.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unetzoo.ops import native, selective_scan
+from unetzoo.ops.selective_scan import recorded_as, scan_step_by_step, segments
+from unetzoo.ops.selective_scan.export_forms import FORMS
+
+STATES = 16
+SHAPES = [(1, 192, 1024), (1, 384, 1024), (1, 192, 4096), (4, 64, 4096), (2, 96, 16384)]
+NAMES = ["u", "delta", "A", "B", "C"]
+EXPORTED = [(96, 256), (96, 1024), (96, 4096)]
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Form = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    library = native.library()
+    isa = library.unetzoo_isa().decode() if library else "no kernels"
+    print(f"torch {torch.__version__}, {args.threads} threads, {isa}, median of {args.rounds} rounds, ms\n")
+    eager(args.rounds)
+    print()
+    quadratic(args.rounds)
+    print()
+    exported(args.threads, args.rounds)
+
+
+def eager(rounds: int) -> None:
+    """Forward, and forward with backward, of what torch can run."""
+    forms: dict[str, Form] = {
+        "unbind": unbind,
+        "torch": in_torch,
+        "kernel": selective_scan,
+        "mambapy": mambapy,
+    }
+    print("| (B, D, L) | pass | " + " | ".join(forms) + " | kernel against mambapy |")
+    print("|---|---|" + "---:|" * (len(forms) + 1))
+    for shape in SHAPES:
+        inputs = sequences(*shape)
+        for name, run in (("forward", forward), ("forward and backward", both)):
+            # a loop over many tokens takes a minute backwards and is no news
+            taken = {
+                k: f for k, f in forms.items() if k != "unbind" or (name == "forward" and shape[2] <= 4096)
+            }
+            times = interleaved({k: partial(run, f, inputs) for k, f in taken.items()}, rounds)
+            cells = [f"{times[k]:.1f}" if k in times else "-" for k in forms]
+            print(f"| {shape} | {name} | {' | '.join(cells)} | {times['mambapy'] / times['kernel']:.0f} |")
+
+
+def quadratic(rounds: int) -> None:
+    """What reading steps by index costs the backward pass: twice the length, four times the time."""
+    forms: dict[str, Form] = {
+        "index": by_index,
+        "unbind": unbind,
+        "torch": in_torch,
+        "kernel": selective_scan,
+    }
+    print("| L, forward and backward of (1, 64, L) | " + " | ".join(forms) + " |")
+    print("|---:|" + "---:|" * len(forms))
+    for length in (256, 512, 1024):
+        inputs = sequences(1, 64, length)
+        times = interleaved({k: partial(both, f, inputs) for k, f in forms.items()}, min(rounds, 3))
+        print(f"| {length} | {' | '.join(f'{t:.1f}' for t in times.values())} |")
+
+
+def exported(threads: int, rounds: int) -> None:
+    """What ONNX Runtime makes of each form."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    print("| (D, L) in ONNX Runtime | " + " | ".join(FORMS) + " |")
+    print("|---|" + "---:|" * len(FORMS))
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = {}
+        for form in FORMS:
+            path = Path(folder) / f"{form}.onnx"
+            write(path, form)
+            sessions[form] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        for width, length in EXPORTED:
+            inputs = sequences(1, width, length)
+            feeds = dict(zip(NAMES, (t.numpy() for t in inputs), strict=True))
+            times = interleaved({k: partial(s.run, None, feeds) for k, s in sessions.items()}, rounds)
+            print(f"| {(width, length)} | {' | '.join(f'{t:.1f}' for t in times.values())} |")
+
+
+class Scan(nn.Module):
+    """The operation, to be recorded."""
+
+    def forward(self, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        """As `selective_scan`."""
+        return selective_scan(u, delta, A, B, C)
+
+
+def write(path: Path, form: str) -> None:
+    """Record the operation in this form for any length."""
+    free = torch.export.Dim("length", min=2, max=65536)
+    with recorded_as(form):
+        torch.onnx.export(
+            Scan().eval(),
+            sequences(1, EXPORTED[0][0], 70),
+            path,
+            input_names=NAMES,
+            dynamo=True,
+            opset_version=18,
+            dynamic_shapes=[{1: free}, {1: free}, None, {1: free}, {1: free}],
+            verbose=False,
+        )
+
+
+def sequences(batch: int, width: int, length: int) -> Inputs:
+    """Random inputs with decays of every speed."""
+    made = torch.Generator().manual_seed(0)
+    u = torch.randn(batch, length, width, generator=made)
+    delta = 0.1 * torch.rand(batch, length, width, generator=made)
+    A = -torch.arange(1.0, STATES + 1).repeat(width, 1)
+    B, C = (torch.randn(batch, length, STATES, generator=made) for _ in "BC")
+    return u, delta, A, B, C
+
+
+def interleaved(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each, in turns, after one round to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for round_ in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if round_:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def forward(form: Form, inputs: Inputs) -> None:
+    """y alone."""
+    with torch.no_grad():
+        form(*inputs)
+
+
+def both(form: Form, inputs: Inputs) -> None:
+    """y and all gradients."""
+    leaves = [t.detach().requires_grad_() for t in inputs]
+    torch.autograd.grad(form(*leaves).sum(), leaves)
+
+
+def unbind(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """The definition."""
+    return scan_step_by_step(u[:, :, None], delta[:, :, None], A[None], B[:, :, None], C[:, :, None])[:, :, 0]
+
+
+def by_index(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """The definition with steps read by index."""
+    decay, entering = torch.exp(delta[..., None] * A), (delta * u)[..., None] * B[:, :, None]
+    state, out = torch.zeros_like(entering[:, 0]), []
+    for t in range(u.shape[1]):
+        state = decay[:, t] * state + entering[:, t]
+        out.append((state * C[:, t, None]).sum(-1))
+    return torch.stack(out, 1)
+
+
+class InTorch(torch.autograd.Function):
+    """What runs without a kernel."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        """y."""
+        u, delta, A, B, C = inputs
+        whole = (u, delta, A, B[:, :, None], C[:, :, None])
+        y, starts = segments.forward(*whole, None, None, None, False, False, 1, 1)
+        ctx.save_for_backward(*whole, starts)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Any:
+        """All gradients."""
+        u, delta, A, B, C, starts = ctx.saved_tensors
+        rest = (None, None, None, starts, False, False, 1, 1)
+        grads: Any = segments.backward(dy.contiguous(), u, delta, A, B, C, *rest)
+        return *grads[:3], *(grad[:, :, 0] for grad in grads[3:5])
+
+
+def in_torch(*inputs: Tensor) -> Tensor:
+    """The segments of `unetzoo.ops`, kernel or not."""
+    y: Tensor = InTorch.apply(*inputs)
+    return y
+
+
+def mambapy(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """alxndrTL/mamba.py, the fastest scan of plain torch that is published."""
+    from mambapy.pscan import pscan
+
+    states: Tensor = pscan(torch.exp(delta[..., None] * A), (delta * u)[..., None] * B[:, :, None])
+    return (states @ C[..., None])[..., 0]
+
+
+if __name__ == "__main__":
+    main()
