@@ -30,16 +30,17 @@ def by_definition(module: Any, x: Tensor) -> Tensor:
     out = torch.zeros_like(q)
     for pixel in pixels:
         seen = [other for other in pixels if window_of(other) == window_of(pixel)]
-        at = (slice(None), *map(list, zip(*seen, strict=True)))
+        here: Any = (slice(None), *pixel)
+        at: Any = (slice(None), *torch.tensor(seen).unbind(1))
         rows = []
         for other in seen:
             row = 0
             for a, b, w in zip(pixel, other, module.window, strict=True):
                 row = row * (2 * w - 1) + a - b + w - 1
             rows.append(module.table[row])
-        logits = torch.einsum("bhd,bnhd->bnh", q[(slice(None), *pixel)], k[at]) * q.shape[-1] ** -0.5
+        logits = torch.einsum("bhd,bnhd->bnh", q[here], k[at]) * q.shape[-1] ** -0.5
         weights = (logits + torch.stack(rows)).softmax(1)
-        out[(slice(None), *pixel)] = torch.einsum("bnh,bnhd->bhd", weights, v[at])
+        out[here] = torch.einsum("bnh,bnhd->bhd", weights, v[at])
     return torch.as_tensor(module.out(out.flatten(-2)).movedim(-1, 1))
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.networks.nets import SwinUNETR, swin_unetr
+from monai.networks.nets import swin_unetr
 from torch import nn
 
 from unetzoo import create_model
@@ -70,7 +70,7 @@ def test_it_answers_as_monais_where_windows_fit(
 
     monkeypatch.setattr(swin_unetr, "rearrange", rearrange)
     torch.manual_seed(0)
-    theirs = SwinUNETR(2, 3, feature_size=12, window_size=2, spatial_dims=ndim).eval()
+    theirs = swin_unetr.SwinUNETR(2, 3, feature_size=12, window_size=2, spatial_dims=ndim).eval()
     changes = {
         "encoder.encoder.ndim": ndim,
         "encoder.encoder.channels": [12, 24, 48, 96, 192],
@@ -84,7 +84,7 @@ def test_it_answers_as_monais_where_windows_fit(
     with torch.inference_mode():
         torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
     affine = [m for m in ours.modules() if type(m).__name__ == "_InstanceNorm"]
-    biases = sum(up.bias.numel() for up in ours.decoder.ups)  # type: ignore[union-attr,misc]
+    biases = sum(up.bias.numel() for up in ours.decoder.ups)  # type: ignore[union-attr]
     assert count(ours) - sum(count(m) for m in affine) - biases == count(theirs)
 
 
@@ -95,7 +95,14 @@ def test_an_encoder_with_a_row_at_the_images_resolution_needs_no_refinement() ->
 
 def unetr(**options: Any) -> Any:
     torch.manual_seed(0)
-    given = {"ndim": 2, "channels": [4, 4, 6], "hidden": 8, "layers": 3, "read": [1, 2], "heads": 2}
+    given: dict[str, Any] = {
+        "ndim": 2,
+        "channels": [4, 4, 6],
+        "hidden": 8,
+        "layers": 3,
+        "read": [1, 2],
+        "heads": 2,
+    }
     given |= {"grid": [3, 2], "block": lambda ndim, a, b: nn.Conv2d(a, b, 1)}
     return UNETREncoder(3, **(given | options)).eval()
 
@@ -120,7 +127,7 @@ def test_a_row_is_made_of_the_layer_it_reads() -> None:
         layer.register_forward_hook(lambda _, __, out: after.append(out))
     x = torch.randn(1, 3, 24, 16)
     rows = encoder(x)
-    maps = [tokens.transpose(1, 2).unflatten(2, (3, 2)) for tokens in after]
+    maps = [torch.unflatten(tokens.transpose(1, 2), 2, (3, 2)) for tokens in after]
     assert torch.equal(rows[1], encoder.rows[0](maps[0]))
     assert torch.equal(rows[2], encoder.rows[1](maps[1]))
     assert torch.equal(rows[3], encoder.norm(maps[2]))

@@ -1,6 +1,6 @@
 """Stochastic depth that rises with depth."""
 
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 from torch import nn
 
 __all__ = ["ramp_drop_path"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from unetzoo.blocks.mlp import mlp

@@ -58,14 +58,15 @@ class WindowAttention(nn.Module):
         plan = self._plan(x)
         tokens = x.flatten(2).transpose(1, 2).index_select(1, plan.taken)  # (B, windows * T, C)
         pixels = self.offsets.shape[0]
-        qkv = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).unflatten(1, (-1, pixels))
+        qkv = torch.unflatten(self.qkv(tokens), 1, (-1, pixels))
+        qkv = torch.unflatten(qkv, 3, (3, self.heads, -1))  # (B, windows, T, 3, heads, d)
         q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind()  # (B, windows * heads, T, d)
         bias = self.table[self.offsets].permute(2, 0, 1)  # (heads, T, T)
         mask = bias.masked_fill(~plan.seen.unsqueeze(1), float("-inf")).flatten(0, 1)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.unsqueeze(0).to(q.dtype))
-        out = out.unflatten(1, (-1, self.heads)).transpose(2, 3).flatten(3).flatten(1, 2)
-        back: Tensor = self.out(out.index_select(1, plan.given))
-        return back.transpose(1, 2).unflatten(2, x.shape[2:])
+        out = torch.unflatten(out, 1, (-1, self.heads)).transpose(2, 3).flatten(3).flatten(1, 2)
+        out = self.out(out.index_select(1, plan.given))
+        return torch.unflatten(out.transpose(1, 2), 2, x.shape[2:])
 
     def _plan(self, x: Tensor) -> "_Plan":
         taken, groups, given = list[Tensor](), list[Tensor](), list[Tensor]()

@@ -111,7 +111,8 @@ class ConvEncoder(Encoder):
         makers = [partial(stage, block, count=count) for count in counts]
         if bottleneck is not None:
             makers[-1] = partial(stage, bottleneck)
-        self.stem, brings = nn.Identity(), in_channels
+        brings = in_channels
+        self.stem: nn.Module = nn.Identity()
         if stem is not None:
             self.stem, brings = stem(Level(in_channels, (1,) * ndim), self.levels[0])
         elif entering or max(self.levels[0].stride) > 1:

@@ -81,7 +81,7 @@ class UNETREncoder(Encoder):
         for layer in self.layers:
             tokens = layer(tokens)
             after.append(tokens)
-        maps = [after[k - 1].transpose(1, 2).unflatten(2, sizes) for k in (*self.read, len(after))]
+        maps = [torch.unflatten(after[k - 1].transpose(1, 2), 2, sizes) for k in (*self.read, len(after))]
         rows = [row(taken) for row, taken in zip(self.rows, maps[:-1], strict=True)]
         return [self.image(x), *rows, self.norm(maps[-1])]
 

@@ -97,7 +97,7 @@ class _CrossContext(Merge):
             if faithful
             else [t + layer(c) for t, layer, c in zip((s, x), self.spread, (c_s, c_x), strict=True)]
         )
-        return torch.cat(told, 2).transpose(1, 2).unflatten(2, skip.shape[2:])
+        return torch.unflatten(torch.cat(told, 2).transpose(1, 2), 2, skip.shape[2:])
 
 
 class _Read(nn.Module):
@@ -124,10 +124,11 @@ class _Read(nn.Module):
         """(B, 1, C) and (B, N, D) to (B, 1, C)."""
         token = self.norm(self.into(token))
         tokens = torch.cat([token, context], 1)
-        keys, values = self.kv.weight.chunk(2)
-        query = self.q(token).unflatten(2, (self.heads, -1)).squeeze(1)  # (B, heads, d)
-        query = torch.einsum("bhd,hdc->bhc", query, keys.unflatten(0, (self.heads, -1)))
+        # (heads, d, D) each
+        keys, values = (torch.unflatten(w, 0, (self.heads, -1)) for w in self.kv.weight.chunk(2))
+        query = torch.unflatten(self.q(token), 2, (self.heads, -1)).squeeze(1)  # (B, heads, d)
+        query = torch.einsum("bhd,hdc->bhc", query, keys)
         weights = (self.scale * query @ tokens.transpose(1, 2)).softmax(-1)  # (B, heads, 1 + N)
-        seen = torch.einsum("bhc,hdc->bhd", weights @ tokens, values.unflatten(0, (self.heads, -1)))
+        seen = torch.einsum("bhc,hdc->bhd", weights @ tokens, values)
         out: Tensor = self.out(seen.flatten(1).unsqueeze(1))
         return out
