@@ -32,7 +32,6 @@ PACKAGES = (
     "numpy",
 )
 OPTIONAL = {  # module: what it is for
-    "unetzoo_kernels": "compiled kernels for the CPU; without them the plain PyTorch versions run",
     "unetzoo_runtime": "the torch-free runtime, `unetzoo-infer`",
     "openvino": "another runtime for exported files",
 }
@@ -139,6 +138,17 @@ def _torch() -> Iterator[str]:
         if shutil.which("nvidia-smi"):
             built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
             yield f"nvidia-smi is here but torch, built {built}, sees no GPU; check the driver"
+    yield from _kernels()
+
+
+def _kernels() -> Iterator[str]:
+    from unetzoo.ops import native
+
+    library = native.library()
+    state = f"there, for {library.unetzoo_isa().decode()}" if library else "not there"
+    _row("unetzoo_kernels", f"{state} (compiled for the CPU; without them plain PyTorch runs)")
+    if library is None and find_spec("unetzoo_kernels") and os.environ.get("UNETZOO_KERNELS") != "0":
+        yield "unetzoo-kernels is installed but not for this version of unetzoo; pip install ./kernels"
 
 
 def _version(package: str) -> str | None:
