@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 import torch
-from timm.layers import StdConv2dSame
+from timm.layers.std_conv import StdConv2dSame
+from timm.models import vision_transformer_hybrid
 from timm.models.resnetv2 import ResNetV2
 from timm.models.vision_transformer import VisionTransformer
-from timm.models.vision_transformer_hybrid import HybridEmbed
 from torch import nn
 
 from unetzoo import create_model
 from unetzoo.encoders import HybridEncoder, hybrid
 from unetzoo.encoders.hybrid import _group_norm
 
+timm_hybrid: Any = vision_transformer_hybrid
 SMALL: Any = {"channels": [16, 16, 32], "layers": [1, 1], "width": 8, "depth": 2, "heads": 2, "grid": 4}
 
 
@@ -25,7 +26,7 @@ def timms(class_token: bool) -> Any:
         [1, 1], channels=(16, 32), stem_chs=16, num_classes=0, global_pool="", preact=False, stem_type="same",
         norm_layer=_group_norm, conv_layer=partial(StdConv2dSame, eps=1e-8),
     )  # fmt: skip
-    embed: Any = partial(HybridEmbed, backbone=body)
+    embed: Any = partial(timm_hybrid.HybridEmbed, backbone=body)
     model = VisionTransformer(
         img_size=32, patch_size=1, embed_layer=embed, embed_dim=8, depth=2, num_heads=2, num_classes=0,
         class_token=class_token, global_pool="",

@@ -41,7 +41,7 @@ def test_a_layer_is_attention_over_all_tokens_at_once() -> None:
     def maps(tokens: Tensor) -> list[Tensor]:
         return [
             t.reshape(2, *x.shape[2:], -1).permute(0, 3, 1, 2)
-            for t, x in zip(tokens.split(lengths, 1), rows, strict=True)
+            for t, x in zip(torch.split(tokens, lengths, 1), rows, strict=True)
         ]
 
     reduced = [flat(reduce(x)) for reduce, x in zip(layer.reduce, maps(first(every)), strict=True)]

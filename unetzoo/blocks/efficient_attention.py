@@ -1,5 +1,6 @@
 """Attention over all positions at a cost that grows with their number, not its square."""
 
+import torch
 from torch import Tensor, nn
 
 from unetzoo.nd import conv
@@ -23,7 +24,7 @@ def efficient_attention(query: Tensor, key: Tensor, value: Tensor, *, heads: int
     Returns:
         (B, V, *size).
     """
-    q, k, v = (t.flatten(2).unflatten(1, (heads, -1)) for t in (query, key, value))  # (B, heads, C, N)
+    q, k, v = (torch.unflatten(t.flatten(2), 1, (heads, -1)) for t in (query, key, value))  # (B, heads, C, N)
     summaries = k.softmax(-1) @ v.transpose(-2, -1)  # (B, heads, K, V)
     out = summaries.transpose(-2, -1) @ q.softmax(-2)
     return out.reshape_as(value)

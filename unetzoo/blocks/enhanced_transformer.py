@@ -34,7 +34,8 @@ class EnhancedTransformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
         x = x + self.attention(x)
-        return x + self.mlp(x)
+        out: Tensor = x + self.mlp(x)
+        return out
 
 
 def enhanced_transformer(row: Level, bottleneck: Level, *, head_channels: int = 64) -> EnhancedTransformer:

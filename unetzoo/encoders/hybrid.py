@@ -124,7 +124,7 @@ class HybridEncoder(Encoder):
         """The ResNet's coarsest map to the transformer's, (B, width, *size)."""
         x = self.enrich(self.embed(x))
         x = x + F.interpolate(self.positions, x.shape[2:], mode="bicubic", align_corners=False)
-        tokens = self.norm(self.blocks(x.flatten(2).transpose(1, 2)))
+        tokens: Tensor = self.norm(self.blocks(x.flatten(2).transpose(1, 2)))
         return tokens.transpose(1, 2).reshape_as(x)
 
     def take(self, vit: Any) -> None:
@@ -180,7 +180,7 @@ class _StandardisedConv(nn.Conv2d):
 
 
 def _group_norm(channels: int, **options: Any) -> nn.Module:
-    from timm.layers import GroupNormAct
+    from timm.layers.norm_act import GroupNormAct
 
     return GroupNormAct(channels, num_groups=gcd(32, channels), **options)
 
@@ -192,7 +192,9 @@ def _released(weights: str | Path | None) -> Any:
         raise FileNotFoundError(
             f"{weights}: no such weights file; give the path of timm's weights for {_TIMM}"
         )
-    file = {} if weights is None else {"pretrained_cfg_overlay": {"file": os.fspath(weights)}}
+    file: dict[str, Any] = {}
+    if weights is not None:
+        file = {"pretrained_cfg_overlay": {"file": os.fspath(weights)}}
     try:
         return timm.create_model(_TIMM, pretrained=True, num_classes=0, **file)
     except Exception as error:  # torch, timm and the hub's client raise a kind of their own each

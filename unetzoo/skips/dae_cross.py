@@ -48,7 +48,8 @@ class _Cross(Merge):
         memory = self.norm(skip)
         found = efficient_attention(memory, memory, self.norm(gate))
         both: Tensor = torch.cat([gate, skip], 1) + self.widen(found)
-        return both + self.mlp(both)
+        out: Tensor = both + self.mlp(both)
+        return out
 
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
         out: Tensor = self.leave(self.cross(self.enter(gate), skip))

@@ -108,7 +108,7 @@ class _Layer(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, heads * C) to (B, heads, N, C)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return torch.unflatten(x, 2, (self.heads, -1)).transpose(1, 2)
 
 
 def _reduce(row: Level, bottleneck: Level) -> nn.Module:
