@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["unet"], help="named models, in 2D")
     parser.add_argument("--losses", nargs="+", default=["l1", "multi_window"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("overrides", nargs="*", help="of the experiment, as for unetzoo train")
+    parser.add_argument("overrides", nargs="*", help="of the experiment, as for unetzoo train, after --")
     args = parser.parse_args()
     torch.set_num_threads(1)
     sets = args.out / "data"

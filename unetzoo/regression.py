@@ -1,10 +1,12 @@
 """Training a network that predicts an image: synthetic CT, denoising, any map of numbers."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from unetzoo.inference.contract import DataSpec
 from unetzoo.metrics.image import image_errors
@@ -15,7 +17,7 @@ __all__ = ["RegressionTask"]
 
 
 class RegressionTask(Task):
-    """Learns the target images of its data; the least ``val/mae`` decides.
+    """Learns the target images of its data.
 
     The network gives normalised values; loss and metrics see them in the target's unit (HU). Logs
     ``val/loss``, ``val/mae``, ``val/psnr`` and ``val/ssim`` of the pixels whose target counts, as means over
@@ -23,22 +25,32 @@ class RegressionTask(Task):
 
     Args:
         loss: Scalar from two images in the target's unit, NaN in the second taking no part.
+        monitor: The metric whose best checkpoint is kept: least loss or MAE, largest PSNR or SSIM.
 
     Raises:
-        ValueError: If the data has no target images.
+        ValueError: If the data has no target images, or there is no such metric.
     """
 
-    monitor = "val/mae"
-    mode: Literal["max", "min"] = "min"
     validated = ("val/loss", "val/mae", "val/psnr", "val/ssim")
     reference: Literal["mask", "target"] = "target"
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, model: SegmentationNetwork, loss: nn.Module, *args: Any, data: DataSpec, **options: Any
+        self,
+        model: SegmentationNetwork,
+        loss: nn.Module,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        *,
+        data: DataSpec,
+        monitor: str = "val/mae",
+        **options: Any,
     ) -> None:
-        super().__init__(model, loss, *args, data=data, **options)
+        super().__init__(model, loss, optimizer, data=data, **options)
+        if monitor not in self.validated:
+            raise ValueError(f"task.monitor={monitor} is none of {', '.join(self.validated)}")
+        self.monitor = monitor
+        self.mode = "max" if monitor in ("val/psnr", "val/ssim") else "min"
         if data.target is None:
             raise ValueError("task=regression learns target images and the data has none; set data.target")
         self.value_range = data.target.value_range

@@ -205,6 +205,13 @@ def test_loss_and_metrics_are_in_the_targets_unit() -> None:
     assert task.loss(values, torch.from_numpy(target)[None]) == 10
 
 
+def test_best_is_what_the_monitor_says() -> None:
+    assert [small().monitor, small().mode] == ["val/mae", "min"]
+    assert small(monitor="val/ssim").mode == "max"
+    with pytest.raises(ValueError, match=r"task\.monitor=val/dice is none of val/loss, val/mae"):
+        small(monitor="val/dice")
+
+
 def test_predictor_gives_the_targets_unit_and_no_classes(tmp_path: Path) -> None:
     task = small()
     predictor = Predictor(task.model, SPEC)
