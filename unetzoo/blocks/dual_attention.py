@@ -17,7 +17,7 @@ class PositionAttention(nn.Module):
 
     The position attention module of Fu et al. 2019, "Dual Attention Network", arXiv:1809.02983, eq. 1 and 2.
     ``gamma`` starts at zero. The number of pairs is the square of the number of pixels: 16,384 pixels (128 x
-    128, or 32 x 32 x 16) have 268 million pairs, 1 GB where a graph keeps them all.
+    128, or 32 x 32 x 16) have 268 million pairs, 1 GB in an exported graph, which keeps them all.
 
     Args:
         reduction: Queries and keys have ``channels // reduction`` channels, at least one.
@@ -54,10 +54,13 @@ class PositionAttention(nn.Module):
                 f"{tuple(x.shape[2:])}, more than max_tokens={self.max_tokens}; take smaller patches, attend "
                 "to coarser rows, or raise max_tokens"
             )
+        # zeros change nothing, and fused kernels, which keep no pairs, want equal widths of 8, 16 ...
+        wide = -(-x.shape[1] // 8) * 8
         q, k, v = (
-            t.flatten(2).transpose(1, 2).unsqueeze(1) for t in (self.query(x), self.key(x), self.value(x))
-        )
-        found = F.scaled_dot_product_attention(q, k, v, scale=1.0)  # (B, 1, N, C)
+            F.pad(t.flatten(2).transpose(1, 2), [0, wide - t.shape[1]]).unsqueeze(1)
+            for t in (self.query(x), self.key(x), self.value(x))
+        )  # (B, 1, N, wide)
+        found = F.scaled_dot_product_attention(q, k, v, scale=1.0)[..., : x.shape[1]]
         return x + self.gamma * found.squeeze(1).transpose(1, 2).reshape_as(x)
 
 
