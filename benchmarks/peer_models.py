@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unetzoo.nd import crop_to
 from unetzoo.network import SegmentationNetwork
 
 
@@ -21,7 +22,7 @@ class Peer(SegmentationNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to logits (B, outputs, *size)."""
-        return self.crop(self.net(self.pad(x)), x)
+        return crop_to(self.net(self.pad(x)), x)
 
 
 def smp_unet(

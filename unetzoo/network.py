@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from unetzoo.auxiliary.base import Auxiliary
 from unetzoo.hub import HubMixin
+from unetzoo.nd import pad_to_multiple
 
 __all__ = ["SegmentationNetwork"]
 
@@ -80,23 +80,7 @@ class SegmentationNetwork(HubMixin, nn.Module):
 
     def pad(self, x: Tensor) -> Tensor:
         """Repeat the border at the far end of each axis up to the next multiple of ``divisor``."""
-        # written so that divisions stay positive: ONNX rounds negative ones the other way
-        missing = [
-            (size + unit - 1) // unit * unit - size
-            for size, unit in zip(x.shape[2:], self.divisor, strict=True)
-        ]
-        # while a graph with dynamic sizes is recorded these are symbols, and padding must stay in the graph
-        if all(isinstance(m, int) and m == 0 for m in missing):
-            return x
-        # F.pad lists the last axis first
-        return F.pad(x, [p for m in reversed(missing) for p in (0, m)], mode="replicate")
-
-    @staticmethod
-    def crop(logits: Tensor, like: Tensor) -> Tensor:
-        """Take the padding off again."""
-        for axis in range(2, like.dim()):
-            logits = logits.narrow(axis, 0, like.shape[axis])
-        return logits
+        return pad_to_multiple(x, self.divisor)
 
     @staticmethod
     def mean_of(heads: list[Tensor]) -> Tensor:

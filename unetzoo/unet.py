@@ -10,6 +10,7 @@ from unetzoo.decoders import Decoder
 from unetzoo.encoders import Encoder
 from unetzoo.heads import FusedHead, Head
 from unetzoo.levels import Gate, Level
+from unetzoo.nd import crop_to
 from unetzoo.network import SegmentationNetwork
 from unetzoo.skips import SkipPathway
 
@@ -112,7 +113,7 @@ class UNet(SegmentationNetwork):
             return self.mean_of(self.forward_deep(x))
         if self.main_head:
             return self.forward_deep(x)[self.main_head]
-        return self.crop(self.heads[0](self.decode(x)[1]), x)
+        return crop_to(self.heads[0](self.decode(x)[1]), x)
 
     def forward_deep(self, x: Tensor) -> list[Tensor]:
         """Logits of every supervised head at the image's size, the main one first.
@@ -131,11 +132,11 @@ class UNet(SegmentationNetwork):
     def _supervised(self, x: Tensor, skips: list[Tensor], decoded: list[Tensor]) -> list[Tensor]:
         if self.deep_supervision and self.fused_sides:
             fused: Any = self.heads[0]
-            return [self.crop(logits, x) for logits in fused.forward_deep(decoded)]
+            return [crop_to(logits, x) for logits in fused.forward_deep(decoded)]
         # a head on a row sees the coarser rows too, as the main one does
         coarser = [decoded[: i + 1] for i in reversed(range(len(decoded) - 1))]
         features = [decoded, *([[side] for side in self.skip.side_outputs(skips)] or coarser)]
-        return [self.crop(head(f), x) for head, f in zip(self.heads, features, strict=False)]
+        return [crop_to(head(f), x) for head, f in zip(self.heads, features, strict=False)]
 
     def prune(self, depth: int) -> "UNet":
         """The sub-network of a UNet++ that ends at side output X[0][depth]; see `unetzoo.pruning.prune`."""

@@ -9,7 +9,7 @@ from unetzoo.decoders import Decoder
 from unetzoo.encoders import Encoder
 from unetzoo.heads import FusedHead, Head
 from unetzoo.levels import Gate, Level
-from unetzoo.nd import conv
+from unetzoo.nd import conv, crop_to
 from unetzoo.network import SegmentationNetwork
 from unetzoo.skips import SkipPathway
 
@@ -63,7 +63,7 @@ class Cascade(SegmentationNetwork):
         features = self.lift(self.pad(x))
         for wave in self.waves:
             features = features + wave(features)
-        return self.crop(self.head([features]), x)
+        return crop_to(self.head([features]), x)
 
 
 class Wave(nn.Module):

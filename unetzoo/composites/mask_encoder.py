@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from unetzoo.encoders import Encoder
 from unetzoo.heads import Head
 from unetzoo.levels import Level
+from unetzoo.nd import crop_to
 from unetzoo.network import SegmentationNetwork
 
 __all__ = ["MaskEncoder"]
@@ -83,4 +84,4 @@ class MaskEncoder(SegmentationNetwork):
         return self._logits(x)
 
     def _logits(self, x: Tensor) -> list[Tensor]:
-        return [self.crop(head([row]), x) for head, row in zip(self.heads, self.features(x), strict=False)]
+        return [crop_to(head([row]), x) for head, row in zip(self.heads, self.features(x), strict=False)]

@@ -15,18 +15,18 @@ DOUBLINGS = 16
 
 def as_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool) -> Tensor:
     """`scan_step_by_step` as one ONNX ``Scan`` node: no step is unrolled and no state is kept."""
-    from torch._higher_order_ops.scan import scan
+    # torch's function around this operator compiles every call anew, seconds for each scan of a network
+    from torch._higher_order_ops.scan import scan_op
 
-    def step(state: Tensor, now: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        u, delta, B, C = now
+    def step(state: Tensor, u: Tensor, delta: Tensor, B: Tensor, C: Tensor, A: Tensor) -> list[Tensor]:
         state = torch.exp(delta[..., None] * A) * state + (delta * u)[..., None] * B[:, :, None]
-        return state, (state * C[:, :, None]).sum(-1)
+        return [state, (state * C[:, :, None]).sum(-1)]
 
     start = torch.zeros_like(u[:, 0, ..., None] * A)
-    tokens = tuple(t.movedim(1, 0) for t in (u, delta, B, C))
+    tokens = [t.movedim(1, 0) for t in (u, delta, B, C)]
     # the recorder has no Scan from the end
-    tokens = tuple(t.flip(0) for t in tokens) if reverse else tokens
-    y: Tensor = scan(step, start, tokens, dim=0)[1]
+    tokens = [t.flip(0) for t in tokens] if reverse else tokens
+    y: Tensor = scan_op(step, [start], tokens, (A,))[1]
     return (y.flip(0) if reverse else y).movedim(0, 1)
 
 

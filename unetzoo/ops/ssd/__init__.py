@@ -5,7 +5,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unetzoo.nd import full_precision
-from unetzoo.nd import full_precision
 from unetzoo.ops.ssd.reference import ssd_step_by_step
 
 __all__ = ["ssd", "ssd_step_by_step"]
