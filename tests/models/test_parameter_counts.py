@@ -77,6 +77,11 @@ from unetzoo import create_model
         ("u_mamba_enc", 1, 14, 47_015_538),
         # the authors' 29,368,479 count the classifier of Res2Net-50 too: 2048 x 1000 + 1000
         ("sk_vm_plus_plus", 3, 1, 27_319_479),
+        # 59,894,308 with weights of instance norms, 18,048, biases of transposed convolutions, 1,488, and a
+        # fifth head, 9,997
+        ("swin_umamba", 3, 13, 59_923_841),
+        # 27,500,020 less a head of deep supervision at stride 4, of 96 channels
+        ("swin_umamba_d", 3, 13, 27_498_759),
         ("meunet", 1, 1, 713_185),
         # 22,770,934 less a transposed convolution that is never used, and 10 behind the second head's logits
         ("vm_unet_v2", 3, 1, 22_734_060),

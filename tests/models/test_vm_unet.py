@@ -49,7 +49,7 @@ def test_rows_are_added_as_they_enter_their_blocks_to_what_is_expanded_next() ->
         at4 = encoder.stem(x)
         at8 = encoder.pools[0](encoder.stages[0](at4))
         at16 = encoder.pools[1](encoder.stages[1](at8))
-        _, (first, second) = encoder.stages[2]
+        first, second = encoder.stages[2][1].blocks
         deepest = second(first(at16)) + at16
         up8 = decoder.blocks[1](decoder.ups[1](deepest)) + at8
         up4 = decoder.blocks[0](decoder.ups[0](up8))  # never meets at4

@@ -22,7 +22,11 @@ def residual_stage(ndim: int, c_in: int, c_out: int, *, block: Block, count: int
     return nn.Sequential(project(ndim, c_in, c_out), _Around(*blocks))
 
 
-class _Around(nn.Sequential):
+class _Around(nn.Module):
+    def __init__(self, *blocks: nn.Module) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + super().forward(x)
+        out: Tensor = x + self.blocks(x)
         return out

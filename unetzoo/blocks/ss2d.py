@@ -1,13 +1,15 @@
 """The selective scan of maps."""
 
+from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unetzoo.blocks.scan_orders import Scan, orders_of
-from unetzoo.blocks.state_space import StateSpace
+from unetzoo.blocks.state_space import StateSpace, scan_together
 from unetzoo.blocks.token_init import token_init
 from unetzoo.nd import conv, norm
 
@@ -45,7 +47,7 @@ class ScannedMap(nn.Module):
         if backwards is None:
             backwards = scan != "cs2d" or ndim == 3
         self.ways = (False, True) if backwards else (False,)
-        self.spaces = nn.ModuleList(
+        self.spaces: Any = nn.ModuleList(
             nn.ModuleList(StateSpace(channels, state=state, rank=rank) for _ in self.ways)
             for _ in self.orders
         )
@@ -53,20 +55,23 @@ class ScannedMap(nn.Module):
         between = len(self.orders) - 1 if self.cascade else 0
         self.norms = nn.ModuleList(norm("layer", ndim, channels) for _ in range(between))
 
-    def along(self, order: int, x: Tensor) -> Tensor:
-        """(B, C, *size) to the same: the sum of one order's ways."""
-        tokens = self.orders[order].tokens(x)
-        spaces: nn.ModuleList = self.spaces[order]  # type: ignore[assignment]
-        y = sum_of([space(tokens, reverse=way) for space, way in zip(spaces, self.ways, strict=True)])
-        return self.orders[order].image(y, x.shape[2:])
+    def along(self, orders: Sequence[int], x: Tensor) -> Tensor:
+        """(B, C, *size) to the same: the sum of these orders in all ways, those of one way in one scan."""
+        tokens = [self.orders[k].tokens(x) for k in orders]
+        ways = [
+            scan_together([self.spaces[k][way] for k in orders], tokens, reverse=reverse)
+            for way, reverse in enumerate(self.ways)
+        ]
+        sums = [sum_of([*of_order]) for of_order in zip(*ways, strict=True)]
+        return sum_of([self.orders[k].image(y, x.shape[2:]) for k, y in zip(orders, sums, strict=True)])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
         if not self.cascade:
-            return sum_of([self.along(order, x) for order in range(len(self.orders))])
-        x = self.along(0, x)
+            return self.along(range(len(self.orders)), x)
+        x = self.along([0], x)
         for order, between in enumerate(self.norms, start=1):
-            x = self.along(order, between(x))
+            x = self.along([order], between(x))
         return x
 
 

@@ -1,6 +1,7 @@
 """The selective state space of Mamba along one sequence."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch.nn import functional as F
 
 from unetzoo.ops import selective_scan
 
-__all__ = ["StateSpace", "step_biases"]
+__all__ = ["StateSpace", "scan_together", "step_biases"]
 
 STEP_RANGE = (1e-3, 1e-1)
 
@@ -40,19 +41,34 @@ class StateSpace(nn.Module):
 
     def forward(self, u: Tensor, z: Tensor | None = None, *, reverse: bool = False) -> Tensor:
         """Tokens (B, L, channels), and a gate of that shape, to the same; ``reverse`` starts at the end."""
-        steps, into, out = self.project(u).split(self.sizes, -1)
         return selective_scan(
-            u,
-            F.linear(steps, self.steps.weight),
-            -torch.exp(self.log_decay.float()),
-            into,
-            out,
-            self.bypass,
-            z,
-            self.steps.bias,
-            delta_softplus=True,
-            reverse=reverse,
+            u, *self.terms(u), self.bypass, z, self.steps.bias, delta_softplus=True, reverse=reverse
         )
+
+    def terms(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens (B, L, channels) to step widths, decays, and what leads into the state and out of it."""
+        steps, into, out = self.project(u).split(self.sizes, -1)
+        return F.linear(steps, self.steps.weight), -torch.exp(self.log_decay.float()), into, out
+
+
+def scan_together(
+    spaces: Sequence[StateSpace], sequences: Sequence[Tensor], *, reverse: bool = False
+) -> list[Tensor]:
+    """Each state space along its own sequence, all (B, L, channels), in a single scan."""
+    steps, decays, into, out = zip(*(s.terms(u) for s, u in zip(spaces, sequences, strict=True)), strict=True)
+    y = selective_scan(
+        torch.cat([*sequences], -1),
+        torch.cat(steps, -1),
+        torch.cat(decays),
+        torch.stack(into, 2),
+        torch.stack(out, 2),
+        torch.cat([s.bypass for s in spaces]),
+        None,
+        torch.cat([s.steps.bias for s in spaces]),
+        delta_softplus=True,
+        reverse=reverse,
+    )
+    return [*y.chunk(len(spaces), -1)]
 
 
 def step_biases(count: int) -> Tensor:

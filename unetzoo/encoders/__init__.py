@@ -20,6 +20,7 @@ from unetzoo.encoders.rows import RowsEncoder
 from unetzoo.encoders.rsu import RSUEncoder
 from unetzoo.encoders.spatial_path import SpatialPathEncoder
 from unetzoo.encoders.stem import adapt_kernel
+from unetzoo.encoders.stemmed import StemmedEncoder
 from unetzoo.encoders.strided_down import strided_down
 from unetzoo.encoders.timm import TimmEncoder
 from unetzoo.encoders.tokens import TokenEncoder
@@ -45,6 +46,7 @@ __all__ = [
     "ResidualEncoder",
     "RowsEncoder",
     "SpatialPathEncoder",
+    "StemmedEncoder",
     "TimmEncoder",
     "TokenEncoder",
     "UMambaEncoder",
