@@ -79,6 +79,15 @@ def test_a_block_equals_timms(size: tuple[int, int], shift: int) -> None:
     torch.testing.assert_close(ours(x), theirs(x.movedim(1, -1)).movedim(-1, 1))
 
 
+def test_it_compiles_as_one_graph() -> None:
+    module: nn.Module = WindowAttention(2, 4, window=3, shifted=True, head_dim=2).eval()
+    torch.compiler.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="eager", dynamic=False)
+    x = torch.randn(2, 4, 7, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled(x), module(x))
+
+
 def test_the_windows_of_the_second_block_are_shifted() -> None:
     first, second = (block for block in swin_pair(2, 8, 8, head_dim=4) if isinstance(block, SwinBlock))
     assert (first.attention.shift, second.attention.shift) == ((0, 0), (3, 3))

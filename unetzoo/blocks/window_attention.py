@@ -69,7 +69,9 @@ class WindowAttention(nn.Module):
         return torch.unflatten(out.transpose(1, 2), 2, x.shape[2:])
 
     def _plan(self, x: Tensor) -> "_Plan":
-        taken, groups, given = list[Tensor](), list[Tensor](), list[Tensor]()
+        taken: list[Tensor] = []
+        groups: list[Tensor] = []
+        given: list[Tensor] = []
         pixels = self.offsets.shape[0]
         # distances along an axis: of pixels in the map, of windows in their grid, of pixels in a window
         apart, windows_apart, within_apart = 1, pixels, 1
