@@ -2,8 +2,8 @@
 
     python -m benchmarks.networks chase_db1 dsb2018_nuclei hippocampus_msd --data <folder with the sets>
 
-A single run of it is ``unetzoo train`` with what stands in TRAINING and ROWS, and ``seed=<seed>``. Networks are
-made small enough for a processor, at widths near the U-Net's. The checkpoint is the best on val; test is
+A single run of it is ``unetzoo train`` with what stands in TRAINING and ROWS, and ``seed=<seed>``. Networks
+are made small enough for a processor, at widths near the U-Net's. The checkpoint is the best on val; test is
 measured once and decides nothing. Runs that are there already are not repeated.
 """
 
