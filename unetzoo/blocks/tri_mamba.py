@@ -2,10 +2,12 @@
 
 from math import ceil
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unetzoo.blocks.mamba import MambaPath
+from unetzoo.blocks.state_space import scan_together
 
 __all__ = ["TriMamba"]
 
@@ -58,8 +60,12 @@ class TriMamba(nn.Module):
         u, z = self.into(self.norm(x.flatten(2).transpose(1, 2))).chunk(2, -1)
         # pixels of a slice, then slices: the third order has the slice as its fastest axis
         across = u.unflatten(1, (slices, -1)).transpose(1, 2).flatten(1, 2)
-        found = self.across(across).unflatten(1, (-1, slices)).transpose(1, 2).flatten(1, 2)
-        found = self.ahead(u) + self.back(u, reverse=True) + found
+        ahead, across = scan_together(
+            [self.ahead.space, self.across.space],
+            [F.silu(self.ahead.conv(u)), F.silu(self.across.conv(across))],
+        )
+        across = torch.unflatten(across, 1, (-1, slices)).transpose(1, 2).flatten(1, 2)
+        found = ahead + self.back(u, reverse=True) + across
         # every order's gate is the same pixel's
         y: Tensor = self.out(found * F.silu(z)).transpose(1, 2).reshape(x.shape)
         return x + y if self.residual else y
