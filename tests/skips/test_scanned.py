@@ -1,15 +1,19 @@
 """Scanned skips: who sees whom, what the encoder keeps, and what is too large."""
 
+import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests import contracts
 from torch import Tensor, nn
 
 from unetzoo import create_model
-from unetzoo.blocks import VSS, MambaLayer
+from unetzoo.blocks import SS2D, VSS, MambaLayer, StateSpace
+from unetzoo.inference.contract import DataSpec
 from unetzoo.levels import Gate, Level
 from unetzoo.skips import ScannedSkip
 
@@ -83,6 +87,25 @@ def test_scans_on_the_encoders_own_path_are_a_chain_of_its_blocks() -> None:
     both: Any = create_model(encoder="conv2d", overrides={"encoder.channels": [4, 8], "encoder.block": chain})
     assert [type(stage[1]) for stage in both.encoder.stages] == [VSS, VSS]
     assert both.encoder.stages[1][0][0].in_channels == 4
+
+
+def test_a_recorded_scan_remembers_whatever_the_size(
+    tmp_path: Path, data_of: Callable[..., DataSpec]
+) -> None:
+    """Of weights that forget, the start of a sequence would not be seen in its end."""
+    torch.manual_seed(0)
+    small = {"encoder.channels": [4, 8], "skip.block.state": 2}
+    model = create_model("meunet", in_channels=2, overrides=small)
+    sizes = [(12, 16), (7, 9), (17, 5), (20, 22)]
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, StateSpace):
+                # steps are 0.1 at most, sequences 440 pixels
+                module.log_decay.fill_(math.log(1e-3))
+            if isinstance(module, SS2D):
+                for parameter in module.leave.parameters():
+                    parameter.mul_(50)
+    contracts.assert_onnx_agrees(model, tmp_path, data_of, sizes)
 
 
 def test_a_map_of_too_many_pixels_is_refused_by_row_and_size() -> None:
