@@ -82,8 +82,6 @@ def main() -> None:
     """Measure everything and write the page."""
     pictures = HERE / "zoo"
     pictures.mkdir(exist_ok=True)
-    for old in pictures.glob("*.svg"):
-        old.unlink()
     size = {n: " x ".join(map(str, shape)) for n, shape in SIZES.items()}
     parts = []
     for name in list_skips():
@@ -97,8 +95,11 @@ def main() -> None:
     models = []
     for name in list_models():
         facts = model_facts(name)
-        figures = f"{facts.parameters:,} parameters, {short(facts.macs)} MACs at {size[facts.ndims[0]]}"
+        at = " x ".join(map(str, facts.size))
+        figures = f"{facts.parameters:,} parameters, {short(facts.macs)} MACs at {at}"
         models.append(_section(name, header("model", name), facts, figures, ""))
+    for picture in {*pictures.glob("*.svg")} - {pictures / f"{name}.svg" for name in list_skips()}:
+        picture.unlink()
     (HERE / "zoo.md").write_text(_PAGE.format(size=size, skips="\n".join(parts), models="\n".join(models)))
 
 

@@ -41,6 +41,7 @@ class Facts(NamedTuple):
         parameters: Of the pathway, or of the whole model.
         macs: Multiply-adds of convolutions and matrix products for one image: of the whole model, or what the
             pathway adds to the plain skip.
+        size: Of that image: `SIZES`, or the only one that the network takes.
         identity: The plain skip it equals before training, and the switch that makes it so, if there is one.
         dynamic: Whether an exported file takes any image size.
         flow: For each row but the bottleneck, the encoder rows that its skip depends on; empty for a model.
@@ -51,6 +52,7 @@ class Facts(NamedTuple):
     ndims: tuple[int, ...]
     parameters: int
     macs: int
+    size: tuple[int, ...]
     identity: str | None
     dynamic: bool
     flow: tuple[tuple[int, ...], ...] = ()
@@ -86,6 +88,7 @@ def skip_facts(name: str) -> Facts:
         ndims=model.skip.ndims,
         parameters=_count(model.skip),
         macs=_macs(model) - _macs(plain),
+        size=_size(model),
         identity=_identity(model.skip),
         dynamic=not model.fixed_size_parts,
         flow=flow,
@@ -103,6 +106,7 @@ def model_facts(name: str) -> Facts:
         ndims=(model.ndim,),
         parameters=_count(model),
         macs=_macs(model),
+        size=_size(model),
         identity=None,
         dynamic=not model.fixed_size_parts,
     )
@@ -144,12 +148,17 @@ def _count(module: Any) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
+def _size(model: Any) -> tuple[int, ...]:
+    own = getattr(getattr(model, "encoder", None), "patch", None)
+    return tuple(own or SIZES[model.ndim])
+
+
 def _macs(model: Any) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(torch.empty(1, model.in_channels, *SIZES[model.ndim], device="meta"))
+        model.eval()(torch.empty(1, model.in_channels, *_size(model), device="meta"))
     return int(counter.get_total_flops() // 2)
 
 

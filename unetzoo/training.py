@@ -165,7 +165,7 @@ def _match(model: SegmentationNetwork, spec: DataSpec) -> None:
         return
     if model.activation == "none":
         raise ValueError(
-            "the data has classes and the head predicts an image; choose model/head=multiclass, or data.target"
+            "the data has classes and the head predicts an image; choose head=multiclass, or data.target"
         )
     if spec.multilabel and model.activation != "sigmoid":
         raise ValueError(

@@ -64,7 +64,7 @@ from unetzoo import create_model
         ("sine_net", 12, 3, 35_490_219),
         ("att_swin_unet", 3, 9, 32_681_988),  # swin_unet and three rows of tests/skips/test_cross_context.py
         ("swin_unet", 3, 9, 27_168_900),  # Swin-T's depth: tests/models/test_swin_unet.py
-        # its baseline's 5,884,033 with 27 weights less 25 in each of two convolutions: 2 * C * C' + C' a layer
+        # its baseline's 5,884,033 with 2 C C' + C' in each of two layers instead of 27 C C' + C'
         ("unet_gnn", 1, 2, 3_426_433),
         ("hybrid_gnet", 1, 4, 17_511_090),  # with fewer lookups or more organs: test_hybrid_gnet.py
         ("uc_trans_net", 3, 1, 66_430_657),

@@ -163,7 +163,7 @@ def test_nothing_outside_the_body_is_learned_or_measured(config: Compose, images
             "has target images and the head's activation is softmax; choose model/head",
         ),
         ("task=segmentation", "SegmentationTask does not learn such; choose task=regression"),
-        ("data.target=null", "the head predicts an image; choose model/head=multiclass"),
+        ("data.target=null", "the head predicts an image; choose head=multiclass"),
         ("loss=dice_ce", "is learned with loss=l1 or multi_window"),
         ("model/auxiliary=boundary", "the auxiliary objective 'boundary' learns classes"),
         ("data.classes={a: 0, b: 1}", "data has classes or a target image"),

@@ -47,8 +47,9 @@ class PositionAttention(nn.Module):
         Raises:
             ValueError: If there are more than ``max_tokens`` pixels.
         """
-        # a graph that is being recorded has symbols for sizes
-        if not torch.compiler.is_compiling() and prod(x.shape[2:]) > self.max_tokens:
+        # a graph that is being recorded has symbols for sizes, and the meta device no memory to run out of
+        counted = not torch.compiler.is_compiling() and not x.is_meta
+        if counted and prod(x.shape[2:]) > self.max_tokens:
             raise ValueError(
                 f"position attention compares all pairs of the {prod(x.shape[2:])} pixels of {self.where}, "
                 f"{tuple(x.shape[2:])}, more than max_tokens={self.max_tokens}; take smaller patches, attend "

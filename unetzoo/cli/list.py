@@ -98,11 +98,11 @@ def _matching(folder: str, pattern: str) -> dict[str, Path]:
 
 def _details(group: str, name: str) -> str:
     """Header and measured facts of a skip pathway or a named model."""
-    from unetzoo.catalog import SIZES, header, model_facts, short, skip_facts
+    from unetzoo.catalog import header, model_facts, short, skip_facts
 
     told = header(group, name)
     facts = skip_facts(name) if group == "model/skip" else model_facts(name)
-    size = " x ".join(map(str, SIZES[min(facts.ndims)]))
+    size = " x ".join(map(str, facts.size))
     beside = " beside concat" if group == "model/skip" else ""
     sign = "+" if beside and facts.macs >= 0 else ""
     lines = {

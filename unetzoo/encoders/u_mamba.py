@@ -82,6 +82,7 @@ class UMambaEncoder(Encoder):
             for row, level in enumerate(self.levels)
         )
         self.dynamic_size = not any(isinstance(layer, ChannelMamba) for layer in self.mambas)
+        self.patch = None if self.dynamic_size else patch
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One feature map per row."""
