@@ -1,18 +1,39 @@
 """What the contract tests of encoders, skips, decoders and models ask of any network."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor, nn
 
+from unetzoo.configs import ROOT
 from unetzoo.inference.contract import DataSpec
 from unetzoo.inference.network import OnnxNetwork
 from unetzoo.network import SegmentationNetwork
 from unetzoo.onnx_export import export
 
 Size = tuple[int, ...]
+TINY_MODELS: dict[str, dict[str, Any]] = yaml.safe_load(
+    (Path(__file__).parent / "models/tiny.yaml").read_text()
+)
+
+
+def recorded_with_a_model(group: str) -> set[str]:
+    """Options of a group (encoder, decoder) that a named model is made of whose export `make test` runs.
+
+    Recording takes longest of all that a contract asks, so `make test` does it once and `make test-all` for
+    every part by itself too.
+    """
+    files = (ROOT / "model" / f"{name}.yaml" for name, tiny in TINY_MODELS.items() if not tiny.get("_full"))
+    return {
+        found
+        for file in files
+        for found in re.findall(rf"- override {group}(?:@\S+)?: (\S+)", file.read_text(encoding="utf-8"))
+    }
 
 
 def disturb(model: nn.Module) -> None:

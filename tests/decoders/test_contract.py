@@ -52,11 +52,15 @@ def _pairs() -> Iterator[Any]:
 
 PAIRS = [*_pairs()]
 every_decoder = pytest.mark.parametrize(("name", "ndim"), PAIRS)
-# recording takes longest, so 3D leaves it to `make test-all`
+APART = contracts.recorded_with_a_model("decoder")
 every_recorded = pytest.mark.parametrize(
     ("name", "ndim"),
     [
-        pytest.param(*pair.values, id=pair.id, marks=[pytest.mark.full] * (pair.values[1] == 3))
+        pytest.param(
+            *pair.values,
+            id=pair.id,
+            marks=pytest.mark.full if pair.values[1] == 3 or pair.values[0] in APART else (),
+        )
         for pair in PAIRS
     ],
 )

@@ -31,11 +31,13 @@ SIZES: dict[int, list[tuple[int, ...]]] = {
 
 every_encoder = pytest.mark.parametrize("name", NAMES)
 every_other = pytest.mark.parametrize("name", [name for name in NAMES if name not in COVERED])
-# recording a network of many layers takes longest, so the largest leave it to `make test-all`
+APART = contracts.recorded_with_a_model("encoder") | {
+    name for name, tiny in TINY.items() if tiny.get("_full")
+}
 every_recorded = pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.full if TINY.get(name, {}).get("_full") else ())
+        pytest.param(name, marks=pytest.mark.full if name in APART else ())
         for name in NAMES
         if name not in COVERED
     ],

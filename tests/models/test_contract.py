@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import yaml
 from tests import contracts
 from tests.contracts import Size
 
@@ -15,7 +13,7 @@ from unetzoo import create_model, list_models
 from unetzoo.inference.contract import DataSpec
 from unetzoo.network import SegmentationNetwork
 
-TINY: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("tiny.yaml").read_text())
+TINY = contracts.TINY_MODELS
 # a multiple of most divisors, an odd size, one pixel short
 SIZES: dict[int, list[Size]] = {
     2: [(64, 96), (37, 53), (63, 95)],
@@ -23,6 +21,14 @@ SIZES: dict[int, list[Size]] = {
 }
 
 every_model = pytest.mark.parametrize("name", list_models())
+# recording takes longest: networks of many layers whose parts are recorded elsewhere leave it to test-all
+every_recorded = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.full if TINY.get(name, {}).get("_full") else ())
+        for name in list_models()
+    ],
+)
 
 
 def build(name: str) -> SegmentationNetwork:
@@ -60,6 +66,6 @@ def test_state_dict_goes_round_and_lists_every_tensor_once(name: str) -> None:
     contracts.assert_state_goes_round(built(name), build(name), sizes(name)[1])
 
 
-@every_model
+@every_recorded
 def test_onnx_runtime_agrees(name: str, tmp_path: Path, data_of: Callable[..., DataSpec]) -> None:
     contracts.assert_onnx_agrees(build(name), tmp_path, data_of, sizes(name))
