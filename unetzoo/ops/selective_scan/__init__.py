@@ -2,11 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from unetzoo.ops.selective_scan import compiled, segments
 from unetzoo.ops.selective_scan.export_forms import chosen_form, recorded_as
-from unetzoo.ops.selective_scan.layout import grouped, in_memory, in_order, step_widths
+from unetzoo.ops.selective_scan.layout import surrounded
 from unetzoo.ops.selective_scan.reference import scan_step_by_step
 from unetzoo.ops.selective_scan.segments import STEPS
 
@@ -59,35 +58,13 @@ def selective_scan(
     D, z, delta_bias = (None if t is None else t.to(exact) for t in (D, z, delta_bias))
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
+    inputs = (u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, *order)
     if torch.compiler.is_exporting():
-        y = _recorded(u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, order)
+        form = chosen_form()
+        y = surrounded(lambda *recurrence: (form(*recurrence), None), *inputs)[0]
     else:
-        y = _scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, *order)[0]
+        y = _scan(*inputs)[0]
     return y.to(kind)
-
-
-def _recorded(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    softplus: bool,
-    reverse: bool,
-    order: tuple[int, int],
-) -> Tensor:
-    groups = B.shape[2]
-    tokens = [grouped(in_order(t, *order), groups) for t in (u, step_widths(delta, bias, softplus))]
-    shared = [in_order(t, *order) for t in (B, C)]
-    y = chosen_form()(
-        tokens[0], tokens[1], torch.unflatten(A, 0, (groups, -1)), shared[0], shared[1], reverse
-    )
-    y = in_memory(y.flatten(2), *order)
-    y = y if D is None else y + D * u
-    return y if z is None else y * F.silu(z)
 
 
 def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, order: tuple[int, int]) -> None:

@@ -45,12 +45,12 @@ def takes(u: Tensor, A: Tensor) -> bool:
     return fits and u.numel() > 0 and native.library() is not None
 
 
-def forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
     """As `segments.forward`, with the same arguments."""
-    tensors = _contiguous(u, delta, A, B, C, *others[:3])
+    tensors = _contiguous(*inputs[:8])
     y = torch.empty_like(tensors["u"])
-    starts = y.new_empty((u.shape[1] + STEPS - 1) // STEPS, u.shape[0], *A.shape)
-    _call("unetzoo_scan_forward", _scan(tensors, *others[3:]), y, starts)
+    starts = y.new_empty((y.shape[1] + STEPS - 1) // STEPS, y.shape[0], *tensors["A"].shape)
+    _call("unetzoo_scan_forward", _scan(tensors, *inputs[8:]), y, starts)
     return y, starts
 
 

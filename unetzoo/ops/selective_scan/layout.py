@@ -1,10 +1,38 @@
 """What surrounds the recurrence: the order of tokens, groups of channels, step widths."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["grouped", "in_memory", "in_order", "step_widths"]
+__all__ = ["grouped", "in_memory", "in_order", "step_widths", "surrounded"]
+
+
+def surrounded(
+    recurrence: Callable[..., tuple[Tensor, Any]],
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    softplus: bool,
+    reverse: bool,
+    fast: int,
+    apart: int,
+) -> tuple[Tensor, Any]:
+    """The whole operation from its recurrence, `scan_step_by_step`, and what else the recurrence returns."""
+    groups = B.shape[2]
+    met, steps = (grouped(in_order(t, fast, apart), groups) for t in (u, step_widths(delta, bias, softplus)))
+    into, read = (in_order(t, fast, apart) for t in (B, C))
+    y, other = recurrence(met, steps, torch.unflatten(A, 0, (groups, -1)), into, read, reverse)
+    y = in_memory(y.flatten(2), fast, apart)
+    y = y if D is None else y + D * u
+    return y if z is None else y * F.silu(z), other
 
 
 def in_order(tokens: Tensor, fast: int, apart: int) -> Tensor:

@@ -6,41 +6,27 @@ divided by a decay, so no decay is too slow or too fast.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unetzoo.ops.selective_scan.layout import grouped, in_memory, in_order, step_widths
+from unetzoo.ops.selective_scan.layout import grouped, in_memory, in_order, step_widths, surrounded
 
 __all__ = ["backward", "forward"]
 
 STEPS = 64
 
 
-def forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    bias: Tensor | None,
-    softplus: bool,
-    reverse: bool,
-    fast: int,
-    apart: int,
-) -> tuple[Tensor, Tensor]:
-    """`selective_scan`, and the state each segment starts from, (segments, B, D, N), in scan order."""
-    groups = B.shape[2]
-    width = step_widths(delta, bias, softplus)
-    met, steps = (grouped(in_order(t, fast, apart), groups) for t in (u, width))
-    into, out = (in_order(t, fast, apart) for t in (B, C))
-    y, starts = _forward(met, steps, torch.unflatten(A, 0, (groups, -1)), into, out, reverse)
-    y = in_memory(y.flatten(2), fast, apart)
-    y = y if D is None else y + D * u
-    return (y if z is None else y * F.silu(z)).contiguous(), starts.flatten(2, 3)
+def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+    """`surrounded`, with the inputs it lists, and the state each segment starts from.
+
+    Returns:
+        y, and (segments, B, D, N) in the order of the scan.
+    """
+    y, starts = surrounded(_forward, *inputs)
+    return y.contiguous(), starts.flatten(2, 3)
 
 
 def backward(
