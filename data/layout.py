@@ -3,10 +3,12 @@
 import argparse
 import csv
 import hashlib
+import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 Splits = Mapping[str, Sequence[str]]
@@ -55,12 +57,26 @@ def write_manifest(folder: Path, group: Callable[[str], str]) -> Path:
             aim = f"targets/{name}" if targets else f"masks/{_mask(folder, name, path)}"
             rows.append((f"images/{name}", aim, split, group(name)))
     lines = [("image", "target" if targets else "mask", "split", "group"), *rows]
-    target = folder / "manifest.csv"
-    temporary = target.with_name(".manifest.csv")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(lines)
-    os.replace(temporary, target)
-    return target
+    write_table(folder / "manifest.csv", lines)
+    return folder / "manifest.csv"
+
+
+def write_table(path: Path, lines: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    _replace(path, text.getvalue())
+
+
+@contextmanager
+def refused() -> Iterator[list[Exception]]:
+    """Print what is wrong with the user's files, for an exit code of 2 where the list is not empty."""
+    failed: list[Exception] = []
+    try:
+        yield failed
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        failed.append(error)
 
 
 def run(
@@ -83,7 +99,7 @@ def run(
     parser.add_argument("source", type=Path, help="folder with images/, masks/, splits.json; or the raw one")
     parser.add_argument("--out", type=Path, help="folder to make from the raw download")
     arguments = parser.parse_args(argv)
-    try:
+    with refused() as failed:
         if not arguments.source.is_dir():
             raise FileNotFoundError(f"{arguments.source}: no such folder")
         if arguments.out is not None:
@@ -91,10 +107,7 @@ def run(
                 (arguments.out / kind).mkdir(parents=True, exist_ok=True)
             convert(arguments.source, arguments.out)
         print(f"wrote {write_manifest(arguments.out or arguments.source, group)}")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return 2 if failed else 0
 
 
 def _mask(folder: Path, name: str, splits: Path) -> str:
@@ -110,5 +123,5 @@ def _mask(folder: Path, name: str, splits: Path) -> str:
 
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8", newline="")
     os.replace(temporary, path)

@@ -1,0 +1,124 @@
+"""Decoding and writing what raw downloads hold. Each function needs numpy and the library it names."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Colour = tuple[int, int, int]
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W), or (H, W, 3) of a colour picture, as stored; of any size. Pillow."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # orthophotos are large and come from the user's own disk
+    with Image.open(path) as picture:
+        if picture.mode in ("P", "RGBA"):
+            return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture)
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """(H, W) uint8, colours and palettes by their brightness. Pillow."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
+def read_pages(path: Path) -> list[np.ndarray]:
+    """The pages of a TIFF file. Pillow."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(path) as picture:
+        return [np.array(page) for page in ImageSequence.Iterator(picture)]
+
+
+def ids_of_colours(path: Path, ids: Mapping[Colour, int]) -> np.ndarray:
+    """Ids (H, W) uint8 of a colour mask. Pillow.
+
+    Raises:
+        ValueError: If the mask has a colour without an id.
+    """
+    picture = read_picture(path).astype(np.uint32)
+    packed = picture[..., 0] << 16 | picture[..., 1] << 8 | picture[..., 2]
+    result = np.zeros(packed.shape, np.uint8)
+    known = np.zeros(packed.shape, bool)
+    for (red, green, blue), number in ids.items():
+        here = packed == (red << 16 | green << 8 | blue)
+        result[here] = number
+        known |= here
+    if not known.all():
+        odd = int(packed[~known][0])
+        raise ValueError(
+            f"{path}: has the colour {(odd >> 16, odd >> 8 & 255, odd & 255)} in {(~known).sum()} pixels, "
+            "which stands for no class"
+        )
+    return result
+
+
+def save_ids(path: Path, ids: np.ndarray) -> Path:
+    """Write ids (H, W) as a PNG of 8 bits, or of 16 if there are as many, and return where. Pillow."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(ids.astype(np.uint8 if ids.max(initial=0) < 256 else np.uint16)).save(path)
+    return path
+
+
+def save_tiff(path: Path, bands: np.ndarray, *, names: Sequence[str] = (), **profile: Any) -> Path:
+    """Write bands (C, H, W) as a TIFF in their own type, and return where. rasterio.
+
+    Args:
+        names: Descriptions of the bands.
+        profile: ``crs``, ``transform``, ``nodata`` and whatever else rasterio takes.
+    """
+    import rasterio
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count, height, width = bands.shape
+    options = {"driver": "GTiff", "dtype": bands.dtype.name, "compress": "deflate", **profile}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", count=count, height=height, width=width, **options) as file:
+            file.write(bands)
+            for i, name in enumerate(names, start=1):
+                file.set_band_description(i, name)
+    return path
+
+
+def save_volume(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Path:
+    """Write voxels (x, y, z) or (x, y, z, channel) as NIfTI, and return where. nibabel."""
+    nibabel: Any = import_module("nibabel")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
+    return path
+
+
+def stack_volumes(path: Path, channels: Sequence[Path]) -> Path:
+    """Write NIfTI files of one grid as the channels of one file, and return where. nibabel."""
+    nibabel: Any = import_module("nibabel")
+    volumes = [nibabel.load(channel) for channel in channels]
+    for channel, volume in zip(channels, volumes, strict=True):
+        if volume.shape != volumes[0].shape:
+            raise ValueError(f"{channel}: has the shape {volume.shape}, {channels[0]} has {volumes[0].shape}")
+    voxels = np.stack([np.asanyarray(volume.dataobj) for volume in volumes], axis=-1)
+    return save_volume(path, voxels, volumes[0].affine)
+
+
+def on_grid_of(image: Path, mask: Path, path: Path) -> Path:
+    """The mask if its header places it on the image, else a copy at `path` with the image's place. nibabel.
+
+    For sets whose masks are drawn voxel by voxel, but whose headers disagree.
+    """
+    nibabel: Any = import_module("nibabel")
+    here, there = nibabel.load(image), nibabel.load(mask)
+    if here.shape[:3] != there.shape[:3]:
+        raise ValueError(f"{mask}: has the shape {there.shape}, its image {here.shape}")
+    if np.allclose(here.affine, there.affine, atol=1e-2):
+        return mask
+    return save_volume(path, np.asarray(there.dataobj).astype(np.uint8), here.affine)
