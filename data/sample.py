@@ -55,6 +55,7 @@ def draw(rng: np.random.Generator, size: Sequence[int], classes: int) -> np.ndar
 
 def paint(rng: np.random.Generator, labels: np.ndarray, bands: int = 3, top: float = 255.0) -> np.ndarray:
     """An image (*size, bands) in which every class has its own noisy shade, from 0 to `top`."""
+    labels = np.asarray(labels, np.uint8)
     count = int(labels.max()) + 1
     shades = np.random.default_rng(7).permuted(np.tile(np.linspace(0.15, 0.85, count), (bands, 1)), axis=1)
     noise = rng.normal(0, 0.03, (*labels.shape, bands))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.layout import run, write_splits
+from data.raw import Raw
 
 TRAIN = 10  # children 01 to 10, both eyes
 
@@ -22,13 +23,10 @@ def child(name: str) -> str:
 
 def convert(source: Path, out: Path) -> None:
     """Copy the pictures, and the first observer's masks under their pictures' names."""
-    pictures = sorted(source.glob("Image_*.jpg"))
-    if not pictures:
-        raise FileNotFoundError(f"{source}: has no Image_*.jpg; give the folder of the download")
+    raw = Raw(source, {"chase_db1": ("Image_*.jpg", "Image_*_1stHO.png")})
+    pictures = raw.files("Image_*.jpg")
     for picture in pictures:
-        mask = source / f"{picture.stem}_1stHO.png"
-        if not mask.is_file():
-            raise FileNotFoundError(f"{mask}: no such file, though {picture.name} is there")
+        mask = raw.one(f"{picture.stem}_1stHO.png")
         shutil.copyfile(picture, out / "images" / picture.name)
         shutil.copyfile(mask, out / "masks" / picture.name.replace(".jpg", ".png"))
     names = [picture.name for picture in pictures]

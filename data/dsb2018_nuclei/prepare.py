@@ -13,22 +13,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.layout import hashed_splits, run, write_splits
+from data.raw import Raw
 
 
 def convert(source: Path, out: Path) -> None:
-    """Copy the pictures and merge the masks of their nuclei into one, 0 and 255."""
+    """Copy the pictures and merge the masks of their nuclei into one, 0 and 255; instances/ numbers them."""
     import numpy as np
-    from PIL import Image
+    from data.arrays import read_grey, save_ids
 
-    names = sorted(folder.name for folder in source.iterdir() if (folder / "masks").is_dir())
-    if not names:
-        raise FileNotFoundError(f"{source}: has no folder <id>/masks; give the folder stage1_train")
-    for name in names:
-        shutil.copyfile(source / name / "images" / f"{name}.png", out / "images" / f"{name}.png")
-        nuclei = sorted((source / name / "masks").glob("*.png"))
-        mask = np.any([np.asarray(Image.open(file)) > 0 for file in nuclei], axis=0)
-        Image.fromarray(mask.astype(np.uint8) * 255).save(out / "masks" / f"{name}.png")
-    write_splits(out, hashed_splits((f"{name}.png" for name in names), val=0.1, test=0.2))
+    raw = Raw(source, {"dsb2018_nuclei": ("*/images/*.png", "*/masks/*.png")})
+    names = []
+    for picture in raw.files("*/images/*.png"):
+        nuclei = raw.files(f"{picture.stem}/masks/*.png")
+        if not nuclei:  # stage1_test
+            continue
+        names.append(picture.name)
+        shutil.copyfile(picture, out / "images" / picture.name)
+        instances = np.zeros(read_grey(picture).shape, np.uint16)
+        for number, file in enumerate(nuclei, start=1):
+            instances[read_grey(file) > 0] = number
+        save_ids(out / "masks" / picture.name, (instances > 0) * 255)
+        save_ids(out / "instances" / picture.name, instances)
+    write_splits(out, hashed_splits(names, val=0.1, test=0.2))
 
 
 def main(argv: list[str] | None = None) -> int:
