@@ -41,10 +41,14 @@ def read_pages(path: Path) -> list[np.ndarray]:
 def ids_of_colours(path: Path, ids: Mapping[Colour, int]) -> np.ndarray:
     """Ids (H, W) uint8 of a colour mask. Pillow.
 
+    Where all colours are made of 0 and 255, values between count as the nearer one: a few labels are smeared.
+
     Raises:
         ValueError: If the mask has a colour without an id.
     """
     picture = read_picture(path).astype(np.uint32)
+    if {value for colour in ids for value in colour} <= {0, 255}:
+        picture = (picture > 127) * np.uint32(255)
     packed = picture[..., 0] << 16 | picture[..., 1] << 8 | picture[..., 2]
     result = np.zeros(packed.shape, np.uint8)
     known = np.zeros(packed.shape, bool)
