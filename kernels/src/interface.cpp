@@ -11,8 +11,10 @@
 #include <immintrin.h>
 #endif
 
+#include "merges.h"
 #include "parallel.h"
 #include "scan.h"
+#include "squeeze.h"
 
 namespace unetzoo {
 namespace {
@@ -59,10 +61,50 @@ void take(void* data) {
 }
 
 bool sensible(const unetzoo_scan* s) {
-  if (!s || !s->u || !s->delta || !s->A || !s->B || !s->C) return false;
+  if (!s || !s->u || !s->A || !s->B || !s->C || s->rank < 0 || s->rank > 4096) return false;
+  if (s->rank ? !s->low || !s->expand || s->groups != 1 : !s->delta) return false;
   if (s->batch < 0 || s->length < 1 || s->groups < 1 || s->width < 1 || s->threads < 1) return false;
-  if (s->state < 1 || s->state > 256 || s->steps < 1 || s->steps > 4096) return false;
+  if (s->state < 1 || s->state > 4096 || s->steps < 1 || s->steps > 4096) return false;
+  if (s->row < s->groups * s->state || s->row < s->rank) return false;
   return s->fast >= 1 && s->apart >= 1 && s->length % (s->fast * s->apart) == 0;
+}
+
+bool within(const int32_t* indices, int64_t count, int64_t end) {
+  for (int64_t i = 0; i < count; ++i)
+    if (indices[i] < 0 || indices[i] >= end) return false;
+  return true;
+}
+
+bool sensible(const unetzoo_waves* w) {
+  if (!w || !w->x || !w->along_rows || !w->along_columns || !w->mean_wave) return false;
+  if (!w->row_wave || !w->column_wave || w->maps < 0 || w->rows < 1 || w->threads < 1) return false;
+  if (w->columns < 1 || w->columns > INT32_MAX || w->waves < 1 || w->waves > 4096) return false;
+  if (w->row_waves < 1 || w->row_waves > 4096 || w->column_waves < 1) return false;
+  return within(w->row_wave, w->waves, w->row_waves) && within(w->column_wave, w->waves, w->column_waves);
+}
+
+bool sensible(const unetzoo_maps& size, int32_t threads) {
+  return size.batch >= 0 && size.channels >= 1 && size.pixels >= 1 && threads >= 1;
+}
+
+bool sensible(const unetzoo_mfms* m) {
+  return m && m->pixels && m->skip && m->gate && m->whole && sensible(m->size, m->threads);
+}
+
+bool all_there(const float* const* maps, int32_t count) {
+  for (int32_t k = 0; k < count; ++k)
+    if (!maps[k]) return false;
+  return true;
+}
+
+bool sensible(const unetzoo_sk* s) {
+  if (!s || !s->maps || !s->weights || s->count < 2 || s->count > 4) return false;
+  return all_there(s->maps, s->count) && sensible(s->size, s->threads);
+}
+
+bool sensible(const unetzoo_gate* g) {
+  if (!g || !g->skip || !g->inner || !g->psi || !g->bias || g->inner_channels < 1) return false;
+  return sensible(g->size, g->threads);
 }
 
 }  // namespace
@@ -98,7 +140,7 @@ using namespace unetzoo;
 
 extern "C" {
 
-int32_t unetzoo_abi(void) { return 2; }
+int32_t unetzoo_abi(void) { return 3; }
 
 const char* unetzoo_isa(void) {
   return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline";
@@ -116,9 +158,63 @@ int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const f
                               const unetzoo_scan_gradients* gradients) {
   if (!sensible(scan) || !dy || !starts || !gradients) return -1;
   const unetzoo_scan_gradients& g = *gradients;
-  if (g.parts < 1 || !g.u || !g.delta || !g.A || !g.B || !g.C) return -1;
+  if (g.parts < 1 || !g.u || !g.A || !g.B || !g.C) return -1;
+  if (scan->rank ? !g.low || !g.expand : !g.delta) return -1;
   if ((scan->z && !g.z) || (scan->D && !g.D) || (scan->bias && !g.bias)) return -1;
   UNETZOO_DISPATCH(scan_backward(*scan, dy, starts, g));
+  return 0;
+}
+
+int32_t unetzoo_wave_statistics_forward(const unetzoo_waves* waves, float* statistics, int32_t* at) {
+  if (!sensible(waves) || !statistics || !at) return -1;
+  UNETZOO_DISPATCH(wave_statistics_forward(*waves, statistics, at));
+  return 0;
+}
+
+int32_t unetzoo_wave_statistics_backward(const unetzoo_waves* waves, const float* dstatistics,
+                                         const int32_t* at, float* dx) {
+  if (!sensible(waves) || !dstatistics || !at || !dx) return -1;
+  if (!within(at, 2 * waves->maps * waves->waves, waves->columns)) return -1;
+  UNETZOO_DISPATCH(wave_statistics_backward(*waves, dstatistics, at, dx));
+  return 0;
+}
+
+int32_t unetzoo_mfms_forward(const unetzoo_mfms* mfms, float* out) {
+  if (!sensible(mfms) || !out) return -1;
+  UNETZOO_DISPATCH(mfms_forward(*mfms, out));
+  return 0;
+}
+
+int32_t unetzoo_mfms_backward(const unetzoo_mfms* mfms, const float* dout,
+                              const unetzoo_mfms_gradients* gradients) {
+  if (!sensible(mfms) || !dout || !gradients) return -1;
+  if (!gradients->pixels || !gradients->skip || !gradients->gate || !gradients->whole) return -1;
+  UNETZOO_DISPATCH(mfms_backward(*mfms, dout, *gradients));
+  return 0;
+}
+
+int32_t unetzoo_sk_forward(const unetzoo_sk* sk, float* out) {
+  if (!sensible(sk) || !out) return -1;
+  UNETZOO_DISPATCH(sk_forward(*sk, out));
+  return 0;
+}
+
+int32_t unetzoo_sk_backward(const unetzoo_sk* sk, const float* dout, float* const* dmaps, float* dweights) {
+  if (!sensible(sk) || !dout || !dmaps || !dweights || !all_there(dmaps, sk->count)) return -1;
+  UNETZOO_DISPATCH(sk_backward(*sk, dout, dmaps, dweights));
+  return 0;
+}
+
+int32_t unetzoo_gate_forward(const unetzoo_gate* gate, float* out) {
+  if (!sensible(gate) || !out) return -1;
+  UNETZOO_DISPATCH(gate_forward(*gate, out));
+  return 0;
+}
+
+int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout, float* dskip, float* dinner,
+                              float* dpsi) {
+  if (!sensible(gate) || !dout || !dskip || !dinner || !dpsi) return -1;
+  UNETZOO_DISPATCH(gate_backward(*gate, dout, dskip, dinner, dpsi));
   return 0;
 }
 }

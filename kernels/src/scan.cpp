@@ -1,9 +1,13 @@
 // Selective scan, forwards and backwards. Compiled once per instruction set.
 //
-// A vector holds neighbouring channels, so a token's channels are read as they lie and no lane ever
-// needs another's state; the N states of those channels stay in registers while time runs.
+// A vector holds neighbouring channels, so a token's channels are read as they lie and no lane ever needs
+// another's state. Time is cut into segments that stay in the nearest cache. A segment goes through three
+// loops: what a token is by itself (step width, gate), then a few states at a time along all tokens, then
+// what leaves. The first and the last have no memory and the middle one needs one multiplication per token
+// before the next, so long chains of dependent operations, exponential and all, lie side by side.
 #include "scan.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <vector>
 
@@ -15,34 +19,14 @@ namespace UNETZOO_ISA_NAME {
 namespace {
 
 constexpr float log2e = 1.44269504088896341f;
-constexpr int64_t most_states = 256;
 
-// N states, known to the compiler where it pays; 0 is any number.
-template <int N>
-struct States {
-  static constexpr int capacity = N ? N : most_states;
-  vec at[capacity];
+// A vector by that name, as the alignment of a bare vector type is lost in a template's arguments.
+struct Lane {
+  vec all;
 };
 
-// (channels, states) in memory, one vector per state here.
-template <int N>
-void load_states(const float* from, int64_t state, int count, float factor, States<N>& out) {
-  const int n_states = N ? N : static_cast<int>(state);
-  for (int n = 0; n < n_states; ++n) {
-    vec column{};
-    for (int lane = 0; lane < count && lane < lanes; ++lane) column[lane] = from[lane * state + n] * factor;
-    out.at[n] = column;
-  }
-}
-
-template <int N>
-void store_states(float* to, const States<N>& from, int64_t state, int count) {
-  const int n_states = N ? N : static_cast<int>(state);
-  for (int lane = 0; lane < count && lane < lanes; ++lane)
-    for (int n = 0; n < n_states; ++n) to[lane * state + n] = from.at[n][lane];
-}
-
 int64_t segments_of(const unetzoo_scan& s) { return (s.length + s.steps - 1) / s.steps; }
+int64_t round_up_to_lanes(int64_t count) { return (count + lanes - 1) / lanes * lanes; }
 
 // Where the tokens of a segment lie, in the order of the scan, and those that come soon after.
 //
@@ -55,211 +39,360 @@ struct Tokens {
   explicit Tokens(const unetzoo_scan& s) : at(s.steps + ahead) {}
 
   void go_to(const unetzoo_scan& s, int64_t segment) {
-    const int64_t begin = segment * s.steps;
+    const int64_t begin = segment * s.steps, sheet = s.fast * s.apart;
     count = begin + s.steps < s.length ? s.steps : s.length - begin;
-    for (int64_t i = 0; i < count + ahead; ++i) {
-      const int64_t known = begin + i < s.length ? begin + i : s.length - 1;
-      const int64_t step = s.reverse ? s.length - 1 - known : known;
-      const int64_t sheet = s.fast * s.apart, within = step % sheet;
-      at[i] = step - within + within % s.fast * s.apart + within / s.fast;
+    const int64_t known = begin + count + ahead <= s.length ? count + ahead : s.length - begin;
+    const int64_t step = s.reverse ? s.length - 1 - begin : begin, way = s.reverse ? -1 : 1;
+    int64_t in_line = step % sheet % s.fast, line = step % sheet / s.fast, base = step - step % sheet;
+    for (int64_t i = 0; i < known; ++i) {
+      at[i] = base + in_line * s.apart + line;
+      in_line += way;
+      if (in_line >= 0 && in_line < s.fast) continue;
+      in_line -= way * s.fast, line += way;
+      if (line >= 0 && line < s.apart) continue;
+      line -= way * s.apart, base += way * sheet;
     }
+    for (int64_t i = known; i < count + ahead; ++i) at[i] = at[known - 1];
   }
 };
 
 inline void fetch(const float* from) { __builtin_prefetch(from); }
 
-// What one token brings to one block of channels.
-struct Token {
-  vec u, width, raw;
+// (tokens, columns) of a tensor that all channels of a group share, copied together from rows far apart.
+// Tokens up to the next whole vector are zero: with a step width of zero they change nothing.
+struct Shared {
+  int64_t columns;
+  std::vector<float> values;
+  Shared(const unetzoo_scan& s, int64_t columns) : columns(columns), values(round_up_to_lanes(s.steps) * columns) {}
+
+  void gather(const float* from, int64_t row, const Tokens& tokens) {
+    for (int64_t i = 0; i < tokens.count; ++i)
+      std::memcpy(&values[i * columns], from + tokens.at[i] * row, sizeof(float) * columns);
+    std::fill(values.begin() + tokens.count * columns, values.end(), 0.0f);
+  }
+  void scatter(float* to, int64_t row, const Tokens& tokens) const {
+    for (int64_t i = 0; i < tokens.count; ++i)
+      std::memcpy(to + tokens.at[i] * row, &values[i * columns], sizeof(float) * columns);
+  }
+  const float* at(int64_t i) const { return &values[i * columns]; }
 };
 
-inline Token token(const unetzoo_scan& s, int64_t at, vec bias, int count) {
-  Token out;
-  out.u = load(s.u + at, count);
-  out.raw = load(s.delta + at, count) + bias;
-  out.width = s.softplus ? softplus(out.raw) : out.raw;
+// Sums over channels, gathered vector by vector and block by block: `columns` at a time of lanes / columns
+// tokens lie in one vector.
+struct Sums {
+  std::vector<Lane> cells;
+  int64_t tokens;
+  Sums(int64_t steps, int64_t columns)
+      : cells(round_up_to_lanes(steps) * columns / lanes + 1), tokens(round_up_to_lanes(steps)) {}
+  void clear() { std::fill(cells.begin(), cells.end(), Lane{}); }
+  template <int Q>
+  vec& at(int64_t i, int64_t column) {
+    return cells[(column * tokens + i * Q) / lanes].all;
+  }
+  template <int Q>
+  void write(float* to, int64_t row, const Tokens& where, int64_t column) const {
+    const float* from = reinterpret_cast<const float*>(cells.data()) + column * tokens;
+    for (int64_t i = 0; i < where.count; ++i)
+      std::memcpy(to + where.at[i] * row + column, from + i * Q, sizeof(float) * Q);
+  }
+};
+
+// Calls with 4 columns at a time as far as they go, then with 2 and 1, as a constant.
+template <typename Do>
+void in_groups(int64_t columns, Do&& go) {
+  int64_t n = 0;
+  for (; n + 4 <= columns; n += 4) go(std::integral_constant<int, 4>{}, n);
+  if (n + 2 <= columns) go(std::integral_constant<int, 2>{}, n), n += 2;
+  if (n < columns) go(std::integral_constant<int, 1>{}, n);
+}
+
+// A tensor (channels, columns) as columns of vectors.
+std::vector<Lane> columns_of(const float* from, int64_t columns, int count, float factor) {
+  std::vector<Lane> out(columns);
+  for (int64_t n = 0; n < columns; ++n)
+    for (int lane = 0; lane < count && lane < lanes; ++lane)
+      out[n].all[lane] = from[lane * columns + n] * factor;
   return out;
 }
 
-template <int N>
+void store_columns(float* to, const std::vector<Lane>& from, int count) {
+  const int64_t columns = from.size();
+  for (int lane = 0; lane < count && lane < lanes; ++lane)
+    for (int64_t n = 0; n < columns; ++n) to[lane * columns + n] = from[n].all[lane];
+}
+
+// A block of neighbouring channels: its parameters, and the state between segments.
+struct Block {
+  const unetzoo_scan& s;
+  int64_t channel, first;  // of the group's channels, and its place in a token of batch item b
+  int count;
+  vec bias, bypass;
+  std::vector<Lane> decay, expand, h;
+
+  Block(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d)
+      : s(s),
+        channel(g * s.width + d),
+        first(b * s.length * s.groups * s.width + channel),
+        count(static_cast<int>(s.width - d)),
+        bias(s.bias ? load(s.bias + channel, count) : vec{}),
+        bypass(s.D ? load(s.D + channel, count) : vec{}),
+        decay(columns_of(s.A + channel * s.state, s.state, count, log2e)),
+        expand(s.rank ? columns_of(s.expand + channel * s.rank, s.rank, count, 1.0f) : std::vector<Lane>{}),
+        h(s.state) {}
+
+  int64_t at(int64_t token) const { return first + token * s.groups * s.width; }
+  int64_t start(int64_t segment, int64_t b) const {
+    return ((segment * s.batch + b) * s.state) * s.groups * s.width + channel;
+  }
+};
+
+// A segment of one block, token by token; beyond the last token all of it is zero.
+struct Line {
+  std::vector<Lane> width, entering, out;
+  explicit Line(int64_t steps) : width(steps), entering(steps), out(steps) {}
+};
+
+// Step width before the softplus.
+inline vec raw_width(const Block& block, int64_t at, const float* low) {
+  vec raw = block.s.rank ? block.bias : load(block.s.delta + at, block.count) + block.bias;
+  for (int64_t r = 0; r < block.s.rank; ++r) raw += low[r] * block.expand[r].all;
+  return raw;
+}
+
+void open_line(const Block& block, const Tokens& tokens, const Shared& low, Line& line) {
+  const unetzoo_scan& s = block.s;
+  for (int64_t i = 0; i < tokens.count; ++i) {
+    const int64_t at = block.at(tokens.at[i]), soon = block.at(tokens.at[i + Tokens::ahead]);
+    if (!s.rank) fetch(s.delta + soon);
+    fetch(s.u + soon);
+    const vec u = load(s.u + at, block.count), raw = raw_width(block, at, low.at(i));
+    const vec width = s.softplus ? softplus(raw) : raw;
+    line.width[i].all = width;
+    line.entering[i].all = width * u;
+    line.out[i].all = block.bypass * u;
+  }
+  for (int64_t i = tokens.count; i < round_up_to_lanes(tokens.count); ++i)
+    line.width[i].all = line.entering[i].all = line.out[i].all = vec{};
+}
+
+// Q states along a segment: a = exp(w A), h = a h + w u B, out += C h; a and h are kept where that is asked.
+template <int Q, bool keep>
+void run(const Lane* decay, Lane* state, const float* B, const float* C, int64_t columns, int64_t count,
+         const Line& line, Lane* out, Lane* a_kept, Lane* h_kept) {
+  vec d[Q], h[Q];
+  for (int n = 0; n < Q; ++n) d[n] = decay[n].all, h[n] = state[n].all;
+  for (int64_t i = 0; i < count; ++i, B += columns, C += columns) {
+    const vec width = line.width[i].all, entering = line.entering[i].all;
+    vec sum[2] = {out[i].all, vec{}};
+    for (int n = 0; n < Q; ++n) {
+      const vec a = exp2(width * d[n]);
+      if (keep) a_kept[i * Q + n].all = a, h_kept[i * Q + n].all = h[n];
+      h[n] = a * h[n] + entering * B[n];
+      sum[n % 2] += h[n] * C[n];
+    }
+    out[i].all = sum[0] + sum[1];
+  }
+  for (int n = 0; n < Q; ++n) state[n].all = h[n];
+  if (keep)
+    for (int n = 0; n < Q; ++n) h_kept[count * Q + n].all = h[n];
+}
+
 void forward_block(const unetzoo_scan& s, float* y, float* starts, int64_t b, int64_t g, int64_t d) {
-  const int n_states = N ? N : static_cast<int>(s.state);
-  const int count = static_cast<int>(s.width - d);
-  const int64_t row = s.groups * s.width, states_row = s.groups * s.state;
-  const int64_t channel = g * s.width + d, states_of_all = s.batch * row * s.state;
-  const int64_t first = b * s.length * row + channel, shared = b * s.length * states_row + g * s.state;
-  const vec bias = s.bias ? load(s.bias + channel, count) : vec{};
-  const vec bypass = s.D ? load(s.D + channel, count) : vec{};
-  States<N> decay, h;
-  load_states<N>(s.A + channel * s.state, s.state, count, log2e, decay);
-  for (int n = 0; n < n_states; ++n) h.at[n] = vec{};
+  Block block(s, b, g, d);
+  const int64_t of_group = b * s.length * s.row, across = s.groups * s.width;
   Tokens tokens(s);
+  Shared B(s, s.state), C(s, s.state), low(s, s.rank);
+  Line line(round_up_to_lanes(s.steps));
   for (int64_t segment = 0; segment < segments_of(s); ++segment) {
-    store_states<N>(starts + segment * states_of_all + (b * row + channel) * s.state, h, s.state, count);
+    float* start = starts + block.start(segment, b);
+    for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
     tokens.go_to(s, segment);
+    B.gather(s.B + of_group + g * s.state, s.row, tokens);
+    C.gather(s.C + of_group + g * s.state, s.row, tokens);
+    if (s.rank) low.gather(s.low + of_group, s.row, tokens);
+    open_line(block, tokens, low, line);
+    in_groups(s.state, [&](auto q, int64_t n) {
+      run<q, false>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, tokens.count, line,
+                    line.out.data(), nullptr, nullptr);
+    });
     for (int64_t i = 0; i < tokens.count; ++i) {
-      const int64_t t = tokens.at[i], at = first + t * row, soon = first + tokens.at[i + Tokens::ahead] * row;
-      fetch(s.delta + soon);
-      fetch(s.u + soon);
-      const Token now = token(s, at, bias, count);
-      const vec entering = now.width * now.u;
-      const float *B = s.B + shared + t * states_row, *C = s.C + shared + t * states_row;
-      vec out = bypass * now.u, odd{};
-#pragma GCC unroll 16
-      for (int n = 0; n < n_states; ++n) {
-        h.at[n] = exp2(now.width * decay.at[n]) * h.at[n] + entering * B[n];
-        (n % 2 ? odd : out) += h.at[n] * C[n];
-      }
-      out += odd;
+      const int64_t at = block.at(tokens.at[i]);
+      vec out = line.out[i].all;
       if (s.z) {
-        fetch(s.z + soon);
-        const vec z = load(s.z + at, count);
+        const vec z = load(s.z + at, block.count);
         out *= z * sigmoid(z);
       }
-      store(y + at, out, count);
+      store(y + at, s.accumulate ? load(y + at, block.count) + out : out, block.count);
     }
   }
 }
 
-// Everything that the backward pass keeps of one segment, state by state within a token.
-struct Cell {
-  vec value;
+// A block's part of the backward pass: what it carries from segment to segment, a_(t+1) g_(t+1), and its
+// sums over time.
+struct Gradient {
+  Block block;
+  std::vector<Lane> A, carry, dA, dexpand;
+  vec dD{}, dbias{};
+  Gradient(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d)
+      : block(s, b, g, d),
+        A(columns_of(s.A + block.channel * s.state, s.state, block.count, 1.0f)),
+        carry(s.state),
+        dA(s.state),
+        dexpand(s.rank) {}
 };
 
 struct Scratch {
-  // a few lines apart, or a write to one would look like one to the others by the last bits of its address
-  static constexpr int64_t skew = 17;
-  const int64_t cells;
-  std::vector<Cell> all;
-  Cell *const h, *const a, *const dB, *const dC;
-  Scratch(int64_t steps, int n_states)
-      : cells((steps * n_states + lanes - 1) / lanes * lanes),
-        all(4 * (cells + skew) + n_states),
-        h(all.data()),
-        a(h + cells + n_states + skew),
-        dB(a + cells + skew),
-        dC(dB + cells + skew) {}
+  Line line;
+  std::vector<Lane> dy, by_input, by_decay, dwidth, a, h;
+  explicit Scratch(int64_t steps)
+      : line(steps), dy(steps), by_input(steps), by_decay(steps), dwidth(steps), a(4 * steps), h(4 * steps + 4) {}
 };
 
-// Sums over channels of (tokens, states), to where those tokens lie.
-void store_sums(float* to, const Cell* cells, std::vector<float>& flat, const Tokens& tokens, int n_states,
-                int64_t row) {
-  for (int64_t i = 0; i < tokens.count * n_states; i += lanes)
-    store(flat.data() + i, sums(&cells[i].value), lanes);
-  for (int64_t i = 0; i < tokens.count; ++i)
-    std::memcpy(to + tokens.at[i] * row, flat.data() + i * n_states, sizeof(float) * n_states);
+// Q states from the end of a segment to its start, with g_t = C_t dy_t + a_(t+1) g_(t+1) the gradient of h_t.
+template <int Q>
+void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& C, int64_t count, Scratch& x,
+              Sums& dB, Sums& dC) {
+  constexpr int at_once = lanes / Q > 0 ? lanes / Q : 1;
+  vec A[Q], carry[Q], dA[Q];
+  for (int n = 0; n < Q; ++n) {
+    A[n] = gradient.A[first + n].all;
+    carry[n] = gradient.carry[first + n].all;
+    dA[n] = gradient.dA[first + n].all;
+  }
+  for (int64_t end = round_up_to_lanes(count); end > 0; end -= at_once) {
+    Lane into[lanes], read[lanes];
+    for (int k = at_once - 1; k >= 0; --k) {
+      const int64_t i = end - at_once + k;
+      const float *from = B.at(i) + first, *to = C.at(i) + first;
+      const Lane *a = &x.a[i * Q], *before = &x.h[i * Q];
+      const vec width = x.line.width[i].all, entering = x.line.entering[i].all, dy = x.dy[i].all;
+      vec by_input = x.by_input[i].all, by_decay = x.by_decay[i].all;
+      for (int n = 0; n < Q; ++n) {
+        const vec grad = dy * to[n] + carry[n];
+        carry[n] = a[n].all * grad;
+        const vec passed = carry[n] * before[n].all;  // g_t a_t h_(t-1)
+        by_input += grad * from[n];
+        by_decay += passed * A[n];
+        dA[n] += passed * width;
+        into[k * Q + n].all = grad * entering;
+        read[k * Q + n].all = dy * before[n + Q].all;
+      }
+      x.by_input[i].all = by_input;
+      x.by_decay[i].all = by_decay;
+    }
+    dB.at<Q>(end - at_once, first) += sums(&into[0].all);
+    dC.at<Q>(end - at_once, first) += sums(&read[0].all);
+  }
+  for (int n = 0; n < Q; ++n) {
+    gradient.carry[first + n].all = carry[n];
+    gradient.dA[first + n].all = dA[n];
+  }
 }
 
-// What a block of channels carries from segment to segment: a_(t+1) g_(t+1), and its sums over time.
-template <int N>
-struct Block {
-  States<N> carry{}, dA{};
-  vec dD{}, dbias{};
-};
+// dy as it reaches the state, and zeros where sums begin.
+void open_gradient(const Block& block, const Tokens& tokens, const float* dy, Scratch& x) {
+  const unetzoo_scan& s = block.s;
+  for (int64_t i = 0; i < round_up_to_lanes(tokens.count); ++i) {
+    x.dy[i].all = x.by_input[i].all = x.by_decay[i].all = vec{};
+    if (i >= tokens.count) continue;
+    const int64_t at = block.at(tokens.at[i]);
+    fetch(dy + block.at(tokens.at[i + Tokens::ahead]));
+    vec out = load(dy + at, block.count);
+    if (s.z) {
+      const vec z = load(s.z + at, block.count);
+      out *= z * sigmoid(z);
+    }
+    x.dy[i].all = out;
+  }
+}
 
-template <int N>
+// Gradients of what a token is by itself.
+void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, const Shared& low, Scratch& x,
+                    const unetzoo_scan_gradients& grads) {
+  const Block& block = gradient.block;
+  const unetzoo_scan& s = block.s;
+  for (int64_t i = 0; i < tokens.count; ++i) {
+    const int64_t at = block.at(tokens.at[i]);
+    const vec u = load(s.u + at, block.count), out = x.dy[i].all;
+    vec dwidth = u * x.by_input[i].all + x.by_decay[i].all;
+    if (s.softplus) dwidth *= sigmoid(raw_width(block, at, low.at(i)));
+    gradient.dD += out * u;
+    gradient.dbias += dwidth;
+    const vec du = x.line.width[i].all * x.by_input[i].all + block.bypass * out;
+    store(grads.u + at, s.accumulate ? load(grads.u + at, block.count) + du : du, block.count);
+    x.dwidth[i].all = dwidth;
+    if (!s.rank) store(grads.delta + at, dwidth, block.count);
+    if (s.z) {
+      const vec z = load(s.z + at, block.count), open = sigmoid(z), whole = load(dy + at, block.count);
+      store(grads.z + at, whole * x.line.out[i].all * open * (1.0f + z * (1.0f - open)), block.count);
+    }
+  }
+  for (int64_t i = tokens.count; i < round_up_to_lanes(tokens.count); ++i) x.dwidth[i].all = vec{};
+}
+
+// Step widths of low rank: gradients of both factors.
+void close_rank(Gradient& gradient, const Tokens& tokens, const Shared& low, const Scratch& x, Sums& dlow) {
+  const unetzoo_scan& s = gradient.block.s;
+  for (int64_t r = 0; r < s.rank; ++r) {
+    const vec expand = gradient.block.expand[r].all;
+    vec total{};
+    for (int64_t end = 0; end < tokens.count; end += lanes) {
+      Lane each[lanes];
+      for (int k = 0; k < lanes; ++k) {
+        each[k].all = x.dwidth[end + k].all * expand;
+        total += x.dwidth[end + k].all * low.at(end + k)[r];
+      }
+      dlow.at<1>(end, r) += sums(&each[0].all);
+    }
+    gradient.dexpand[r].all += total;
+  }
+}
+
 void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
                    const unetzoo_scan_gradients& grads, int64_t b, int64_t g, int64_t part) {
-  const int n_states = N ? N : static_cast<int>(s.state);
-  const int64_t row = s.groups * s.width, states_row = s.groups * s.state;
-  const int64_t blocks = (s.width + lanes - 1) / lanes;
+  const int64_t blocks = (s.width + lanes - 1) / lanes, across = s.groups * s.width;
   const int64_t from_block = part * blocks / grads.parts, to_block = (part + 1) * blocks / grads.parts;
-  const int64_t shared = b * s.length * states_row + g * s.state;
-  const int64_t partial = part * s.batch * s.length * states_row + shared;
-  Scratch scratch(s.steps, n_states);
-  std::vector<float> flat(scratch.cells);
-  std::vector<Cell> gated(s.steps);
-  std::vector<Block<N>> all(to_block - from_block);
+  const int64_t of_group = b * s.length * s.row, partial = part * s.batch * s.length * s.row + of_group;
+  std::vector<Gradient> all;
+  for (int64_t k = from_block; k < to_block; ++k) all.emplace_back(s, b, g, k * lanes);
   Tokens tokens(s);
+  Shared B(s, s.state), C(s, s.state), low(s, s.rank);
+  Sums dB(s.steps, s.state), dC(s.steps, s.state), dlow(s.steps, s.rank);
+  Scratch x(round_up_to_lanes(s.steps));
   for (int64_t segment = segments_of(s) - 1; segment >= 0; --segment) {
     tokens.go_to(s, segment);
-    for (int64_t k = from_block; k < to_block; ++k) {
-      const int64_t d = k * lanes, channel = g * s.width + d, first = b * s.length * row + channel;
-      const int count = static_cast<int>(s.width - d);
-      const vec bias = s.bias ? load(s.bias + channel, count) : vec{};
-      const vec bypass = s.D ? load(s.D + channel, count) : vec{};
-      States<N> decay, h;
-      load_states<N>(s.A + channel * s.state, s.state, count, log2e, decay);
-      const int64_t from = ((segment * s.batch + b) * row + channel) * s.state;
-      load_states<N>(starts + from, s.state, count, 1.0f, h);
-      for (int n = 0; n < n_states; ++n) scratch.h[n].value = h.at[n];
-      for (int64_t i = 0; i < tokens.count; ++i) {
-        const int64_t t = tokens.at[i], at = first + t * row;
-        const int64_t soon = first + tokens.at[i + Tokens::ahead] * row;
-        fetch(s.delta + soon);
-        fetch(s.u + soon);
-        fetch(dy + at);
-        const Token now = token(s, at, bias, count);
-        const vec entering = now.width * now.u;
-        const float *B = s.B + shared + t * states_row, *C = s.C + shared + t * states_row;
-        Cell *a = scratch.a + i * n_states, *after = scratch.h + (i + 1) * n_states;
-#pragma GCC unroll 16
-        for (int n = 0; n < n_states; ++n) {
-          a[n].value = exp2(now.width * decay.at[n]);
-          h.at[n] = a[n].value * h.at[n] + entering * B[n];
-          after[n].value = h.at[n];
-        }
-        vec out = load(dy + at, count);
-        if (s.z) {
-          vec y = bypass * now.u;
-          for (int n = 0; n < n_states; ++n) y += after[n].value * C[n];
-          const vec z = load(s.z + at, count), open = sigmoid(z);
-          store(grads.z + at, out * y * open * (1.0f + z * (1.0f - open)), count);
-          out *= z * open;
-        }
-        gated[i].value = out;
-      }
-      load_states<N>(s.A + channel * s.state, s.state, count, 1.0f, decay);
-      Block<N>& block = all[k - from_block];
-      const bool fresh = k == from_block;
-      for (int64_t i = tokens.count - 1; i >= 0; --i) {
-        const int64_t t = tokens.at[i], at = first + t * row;
-        const Token now = token(s, at, bias, count);
-        const vec entering = now.width * now.u, out = gated[i].value;
-        const float *B = s.B + shared + t * states_row, *C = s.C + shared + t * states_row;
-        const Cell *a = scratch.a + i * n_states, *before = scratch.h + i * n_states;
-        Cell *dB = scratch.dB + i * n_states, *dC = scratch.dC + i * n_states;
-        vec by_input{}, by_decay{};
-#pragma GCC unroll 16
-        for (int n = 0; n < n_states; ++n) {
-          const vec grad = out * C[n] + block.carry.at[n];
-          block.carry.at[n] = a[n].value * grad;
-          const vec passed = block.carry.at[n] * before[n].value;  // g_t a_t h_(t-1)
-          by_input += grad * B[n];
-          by_decay += passed * decay.at[n];
-          block.dA.at[n] += passed * now.width;
-          dB[n].value = grad * entering + (fresh ? vec{} : dB[n].value);
-          dC[n].value = out * before[n + n_states].value + (fresh ? vec{} : dC[n].value);
-        }
-        vec dwidth = now.u * by_input + by_decay;
-        if (s.softplus) dwidth *= sigmoid(now.raw);
-        block.dD += out * now.u;
-        block.dbias += dwidth;
-        store(grads.u + at, now.width * by_input + bypass * out, count);
-        store(grads.delta + at, dwidth, count);
-      }
+    const int64_t count = tokens.count;
+    B.gather(s.B + of_group + g * s.state, s.row, tokens);
+    C.gather(s.C + of_group + g * s.state, s.row, tokens);
+    if (s.rank) low.gather(s.low + of_group, s.row, tokens);
+    dB.clear(), dC.clear(), dlow.clear();
+    for (Gradient& gradient : all) {
+      Block& block = gradient.block;
+      const float* start = starts + block.start(segment, b);
+      for (int64_t n = 0; n < s.state; ++n) block.h[n].all = load(start + n * across, block.count);
+      open_line(block, tokens, low, x.line);
+      open_gradient(block, tokens, dy, x);
+      in_groups(s.state, [&](auto q, int64_t n) {
+        run<q, true>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, round_up_to_lanes(count),
+                     x.line, x.line.out.data(), x.a.data(), x.h.data());
+        run_back<q>(gradient, n, B, C, count, x, dB, dC);
+      });
+      close_gradient(gradient, tokens, dy, low, x, grads);
+      if (s.rank) close_rank(gradient, tokens, low, x, dlow);
     }
-    store_sums(grads.B + partial, scratch.dB, flat, tokens, n_states, states_row);
-    store_sums(grads.C + partial, scratch.dC, flat, tokens, n_states, states_row);
+    in_groups(s.state, [&](auto q, int64_t n) {
+      dB.write<q>(grads.B + partial + g * s.state, s.row, tokens, n);
+      dC.write<q>(grads.C + partial + g * s.state, s.row, tokens, n);
+    });
+    for (int64_t r = 0; r < s.rank; ++r) dlow.write<1>(grads.low + partial, s.row, tokens, r);
   }
-  for (int64_t k = from_block; k < to_block; ++k) {
-    const int64_t d = k * lanes, to = (b * s.groups + g) * s.width + d;
-    const int count = static_cast<int>(s.width - d);
-    const Block<N>& block = all[k - from_block];
-    store_states<N>(grads.A + to * s.state, block.dA, s.state, count);
-    if (s.D) store(grads.D + to, block.dD, count);
-    if (s.bias) store(grads.bias + to, block.dbias, count);
-  }
-}
-
-template <typename Do>
-void with_states(int64_t state, Do&& go) {
-  switch (state) {
-    case 1: return go(std::integral_constant<int, 1>{});
-    case 4: return go(std::integral_constant<int, 4>{});
-    case 8: return go(std::integral_constant<int, 8>{});
-    case 16: return go(std::integral_constant<int, 16>{});
-    default: return go(std::integral_constant<int, 0>{});
+  for (const Gradient& gradient : all) {
+    const int64_t to = b * across + gradient.block.channel;
+    const int count = gradient.block.count;
+    store_columns(grads.A + to * s.state, gradient.dA, count);
+    if (s.rank) store_columns(grads.expand + to * s.rank, gradient.dexpand, count);
+    if (s.D) store(grads.D + to, gradient.dD, count);
+    if (s.bias) store(grads.bias + to, gradient.dbias, count);
   }
 }
 
@@ -267,24 +400,20 @@ void with_states(int64_t state, Do&& go) {
 
 void scan_forward(const unetzoo_scan& s, float* y, float* starts) {
   const int64_t blocks = (s.width + lanes - 1) / lanes;
-  with_states(s.state, [&](auto n) {
-    auto work = [&](int64_t item) {
-      const int64_t k = item % blocks, g = item / blocks % s.groups, b = item / blocks / s.groups;
-      forward_block<decltype(n)::value>(s, y, starts, b, g, k * lanes);
-    };
-    parallel_for(s.batch * s.groups * blocks, s.threads, work);
-  });
+  auto work = [&](int64_t item) {
+    const int64_t k = item % blocks, g = item / blocks % s.groups, b = item / blocks / s.groups;
+    forward_block(s, y, starts, b, g, k * lanes);
+  };
+  parallel_for(s.batch * s.groups * blocks, s.threads, work);
 }
 
 void scan_backward(const unetzoo_scan& s, const float* dy, const float* starts,
                    const unetzoo_scan_gradients& grads) {
-  with_states(s.state, [&](auto n) {
-    auto work = [&](int64_t item) {
-      const int64_t part = item % grads.parts, g = item / grads.parts % s.groups;
-      backward_part<decltype(n)::value>(s, dy, starts, grads, item / grads.parts / s.groups, g, part);
-    };
-    parallel_for(s.batch * s.groups * grads.parts, s.threads, work);
-  });
+  auto work = [&](int64_t item) {
+    const int64_t part = item % grads.parts, g = item / grads.parts % s.groups;
+    backward_part(s, dy, starts, grads, item / grads.parts / s.groups, g, part);
+  };
+  parallel_for(s.batch * s.groups * grads.parts, s.threads, work);
 }
 
 }  // namespace UNETZOO_ISA_NAME

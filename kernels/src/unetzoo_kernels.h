@@ -12,26 +12,83 @@ extern "C" {
 // step widths w = delta + bias, or softplus of it. Null for D, z or bias leaves that out.
 typedef struct {
   const float *u, *delta, *z;  // (batch, length, groups, width)
-  const float *A;              // (groups, width, state)
+  const float* A;              // (groups, width, state)
   const float *B, *C;          // (batch, length, groups, state)
   const float *D, *bias;       // (groups, width)
-  int64_t batch, length, groups, width, state;
+  // With a rank, delta is the product of low (batch, length, rank) and expand (width, rank), and one group.
+  const float *low, *expand;
+  int64_t batch, length, groups, width, state, rank;
+  // Numbers from one token of B, C and low to the next, so that all may lie in one tensor.
+  int64_t row;
   // The state is kept before every so many tokens, for the backward pass.
   int64_t steps;
   // Tokens in memory are (length / (fast * apart), fast, apart); the scan runs along `fast` first, then along
   // `apart`. 1 and 1 is the order in memory, and rows and columns of a map its columns.
   int64_t fast, apart;
   int32_t softplus, reverse, threads;
+  int32_t accumulate;  // add y, and the gradient of u, to what is there
 } unetzoo_scan;
 
 // Gradients: like the inputs, but for partial sums over a first axis, whose order never depends on threads.
 typedef struct {
   float *u, *delta, *z;
-  float *A;         // (batch, groups, width, state)
-  float *B, *C;     // (parts, batch, length, groups, state)
-  float *D, *bias;  // (batch, groups, width)
+  float* A;             // (batch, groups, width, state)
+  float *B, *C;         // (parts, batch, length) with rows as the inputs have
+  float *D, *bias;      // (batch, groups, width)
+  float *low, *expand;  // as B, (batch, width, rank)
   int64_t parts;
 } unetzoo_scan_gradients;
+
+// Maps times waves, each a wave along the rows times one along the columns: wave k is
+// along_rows[:, row_wave[k]] along_columns[column_wave[k], :].
+typedef struct {
+  const float* x;                         // (maps, rows, columns)
+  const float* along_rows;                // (rows, row_waves)
+  const float* along_columns;             // (column_waves, columns)
+  const float* mean_wave;                 // (rows, columns), the mean of all waves
+  const int32_t *row_wave, *column_wave;  // (waves)
+  int64_t maps, rows, columns, row_waves, column_waves, waves;
+  int32_t threads;
+} unetzoo_waves;
+
+// Sizes of maps: (batch, channels, pixels), or (batch, pixels, channels) where channels come last.
+typedef struct {
+  int64_t batch, channels, pixels;
+  int32_t channels_last;
+} unetzoo_maps;
+
+// gain (w skip + (1 - w) gate) with w = sigmoid(pixels + whole).
+typedef struct {
+  const float *pixels, *skip, *gate;  // maps
+  const float* whole;                 // (batch, channels)
+  unetzoo_maps size;
+  float gain;
+  int32_t threads;
+} unetzoo_mfms;
+
+typedef struct {
+  float *pixels, *skip, *gate, *whole;
+} unetzoo_mfms_gradients;
+
+// The sum of `count` maps, 2 to 4, times their weights.
+typedef struct {
+  const float* const* maps;
+  const float* weights;  // (count, batch, channels)
+  unetzoo_maps size;
+  int32_t count, threads;
+} unetzoo_sk;
+
+// gain skip sigmoid(bias + sum over f of psi_f relu(inner_f)), one weight per pixel.
+typedef struct {
+  const float* skip;   // maps
+  const float* inner;  // maps with inner_channels in place of the channels
+  const float* psi;    // (inner_channels)
+  const float* bias;   // one number
+  unetzoo_maps size;
+  int64_t inner_channels;
+  float gain;
+  int32_t threads;
+} unetzoo_gate;
 
 // Changes with every change of this file.
 UNETZOO_API int32_t unetzoo_abi(void);
@@ -42,11 +99,31 @@ UNETZOO_API const char* unetzoo_isa(void);
 // Let work run in the threads of another OpenMP runtime, by its GOMP_parallel; null for threads of our own.
 UNETZOO_API void unetzoo_use_threads_of(void* gomp_parallel);
 
-// y like u, starts (segments, batch, groups, width, state) in the order of the scan. Returns 0, or -1 for a
+// y like u, starts (segments, batch, state, groups, width) in the order of the scan. Returns 0, or -1 for a
 // size or pointer that makes no sense; nothing is written then.
 UNETZOO_API int32_t unetzoo_scan_forward(const unetzoo_scan* scan, float* y, float* starts);
 UNETZOO_API int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const float* starts,
                                           const unetzoo_scan_gradients* gradients);
+
+// statistics (3, maps): mean, maximum and minimum over a map, each averaged over the waves; of maps that are
+// not finite nothing but that is told. at (maps, 2, waves): the columns of the maxima and of the minima.
+UNETZOO_API int32_t unetzoo_wave_statistics_forward(const unetzoo_waves* waves, float* statistics,
+                                                    int32_t* at);
+// dx like x, from gradients like the statistics; an extreme that is met twice counts once.
+UNETZOO_API int32_t unetzoo_wave_statistics_backward(const unetzoo_waves* waves, const float* dstatistics,
+                                                     const int32_t* at, float* dx);
+
+UNETZOO_API int32_t unetzoo_mfms_forward(const unetzoo_mfms* mfms, float* out);
+UNETZOO_API int32_t unetzoo_mfms_backward(const unetzoo_mfms* mfms, const float* dout,
+                                          const unetzoo_mfms_gradients* gradients);
+// dmaps: as many maps; dweights like the weights.
+UNETZOO_API int32_t unetzoo_sk_forward(const unetzoo_sk* sk, float* out);
+UNETZOO_API int32_t unetzoo_sk_backward(const unetzoo_sk* sk, const float* dout, float* const* dmaps,
+                                        float* dweights);
+// dpsi (inner_channels + 1): the gradient of the bias comes last.
+UNETZOO_API int32_t unetzoo_gate_forward(const unetzoo_gate* gate, float* out);
+UNETZOO_API int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout, float* dskip,
+                                          float* dinner, float* dpsi);
 
 #ifdef __cplusplus
 }

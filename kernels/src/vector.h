@@ -40,6 +40,10 @@ static inline void store(float* to, vec value, int count) {
     std::memcpy(to, &value, sizeof(float) * count);
 }
 
+// One instruction each, which gives the second where either is not a number.
+static inline vec larger(vec a, vec b) { return a > b ? a : b; }
+static inline vec smaller(vec a, vec b) { return a < b ? a : b; }
+
 // Halves of every run of 2H lanes added up: those of a in the first half of the run, those of b in the second.
 template <int H, int... lane>
 static inline vec fold(vec a, vec b, std::integer_sequence<int, lane...>) {

@@ -49,7 +49,8 @@ def assert_is_the_scan(given: dict[str, Any], reverse: bool, order: tuple[int, i
         exact_dy, *exact = (None if t is None else t.double() for t in tensors.values())
         y, starts = kernel.forward(*inputs, *flags)
         expected, exact_starts = plain.forward(*exact, *flags)
-        actual = [y, starts, *kernel.backward(dy, *inputs, starts, *flags)]
+        starts_of_kernel = starts.view(*starts.shape[:2], *reversed(starts.shape[2:])).transpose(2, 3)
+        actual = [y, starts_of_kernel, *kernel.backward(dy, *inputs, starts, *flags)]
         right = [expected, exact_starts, *plain.backward(exact_dy, *exact, exact_starts, *flags)]
         for a, r in zip(actual, right, strict=True):
             assert (a is None) == (r is None)

@@ -5,13 +5,14 @@ import logging
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["addresses", "library", "threads"]
+__all__ = ["addresses", "call", "has", "library", "threads"]
 
-ABI = 2
+ABI = 3
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +53,28 @@ def _load(path: Path) -> ctypes.CDLL | None:
     pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
     loaded.unetzoo_use_threads_of(pool and ctypes.cast(pool, ctypes.c_void_p))
     return loaded
+
+
+def has(function: str) -> bool:
+    """Whether there is a library and it has this function."""
+    return hasattr(library(), function)
+
+
+def call(function: str, problem: ctypes.Structure, *others: Tensor | ctypes.Structure | ctypes.Array[Any]) -> None:
+    """Call a function that takes a structure and pointers, and returns 0 if sizes make sense."""
+    pointers = [
+        ctypes.c_void_p(*addresses(other)) if isinstance(other, Tensor) else ctypes.byref(other)
+        for other in others
+    ]
+    if getattr(library(), function)(ctypes.byref(problem), *pointers):
+        raise ValueError(f"{function} refuses these sizes: {_numbers(problem)}")
+
+
+def _numbers(problem: ctypes.Structure) -> dict[str, Any]:
+    fields = {name: getattr(problem, name) for name, *_ in problem._fields_}
+    nested = {name: _numbers(value) for name, value in fields.items() if isinstance(value, ctypes.Structure)}
+    sizes = {name: fields[name] for name, kind, *_ in problem._fields_ if kind is ctypes.c_int64}
+    return sizes | nested
 
 
 def threads() -> int:

@@ -12,6 +12,7 @@ from unetzoo.ops.selective_scan.segments import STEPS
 __all__ = ["backward", "forward", "takes"]
 
 MOST_STATES = 256
+TENSORS = ("u", "delta", "z", "A", "B", "C", "D", "bias", "low", "expand")
 LANES = 16
 ITEMS = 8
 _POINTER, _SIZE, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
@@ -21,12 +22,10 @@ class _Scan(ctypes.Structure):
     """``unetzoo_scan`` of kernels/src/unetzoo_kernels.h."""
 
     _fields_ = [
-        *((name, _POINTER) for name in ("u", "delta", "z", "A", "B", "C", "D", "bias")),
-        *(
-            (name, _SIZE)
-            for name in ("batch", "length", "groups", "width", "state", "steps", "fast", "apart")
-        ),
-        *((name, _FLAG) for name in ("softplus", "reverse", "threads")),
+        *((name, _POINTER) for name in TENSORS),
+        *((name, _SIZE) for name in ("batch", "length", "groups", "width", "state", "rank", "row")),
+        *((name, _SIZE) for name in ("steps", "fast", "apart")),
+        *((name, _FLAG) for name in ("softplus", "reverse", "threads", "accumulate")),
     ]
 
 
@@ -34,7 +33,7 @@ class _Gradients(ctypes.Structure):
     """``unetzoo_scan_gradients`` of the same header."""
 
     _fields_ = [
-        *((name, _POINTER) for name in ("u", "delta", "z", "A", "B", "C", "D", "bias")),
+        *((name, _POINTER) for name in TENSORS),
         ("parts", _SIZE),
     ]
 
@@ -46,7 +45,7 @@ def takes(u: Tensor, A: Tensor) -> bool:
 
 
 def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
-    """As `segments.forward`, with the same arguments."""
+    """As `segments.forward`, with the same arguments; states lie as (N, D) in memory, whatever the shape says."""
     tensors = _contiguous(*inputs[:8])
     y = torch.empty_like(tensors["u"])
     starts = y.new_empty((y.shape[1] + STEPS - 1) // STEPS, y.shape[0], *tensors["A"].shape)
@@ -88,6 +87,7 @@ def _scan(
     batch, length, channels = tensors["u"].shape
     groups, state = tensors["B"].shape[2:]
     sizes = {"batch": batch, "length": length, "groups": groups, "width": channels // groups, "state": state}
+    sizes["row"] = groups * state
     order = {"steps": STEPS, "fast": fast, "apart": apart}
     flags = {"softplus": softplus, "reverse": reverse, "threads": native.threads()}
     return _Scan(**_addresses(tensors), **sizes, **order, **flags)
