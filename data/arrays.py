@@ -11,6 +11,18 @@ import numpy as np
 Colour = tuple[int, int, int]
 
 
+def library(name: str) -> Any:
+    """A library that is imported only where it is needed.
+
+    Raises:
+        ImportError: Saying how to install it.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{name} is needed to read this download: pip install {name}") from error
+
+
 def read_picture(path: Path) -> np.ndarray:
     """(H, W), or (H, W, 3) of a colour picture, as stored; of any size. Pillow."""
     from PIL import Image
@@ -97,7 +109,7 @@ def save_tiff(path: Path, bands: np.ndarray, *, names: Sequence[str] = (), **pro
 
 def save_volume(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Path:
     """Write voxels (x, y, z) or (x, y, z, channel) as NIfTI, and return where. nibabel."""
-    nibabel: Any = import_module("nibabel")
+    nibabel = library("nibabel")
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
     return path
@@ -105,13 +117,29 @@ def save_volume(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Path:
 
 def stack_volumes(path: Path, channels: Sequence[Path]) -> Path:
     """Write NIfTI files of one grid as the channels of one file, and return where. nibabel."""
-    nibabel: Any = import_module("nibabel")
+    nibabel = library("nibabel")
     volumes = [nibabel.load(channel) for channel in channels]
     for channel, volume in zip(channels, volumes, strict=True):
         if volume.shape != volumes[0].shape:
             raise ValueError(f"{channel}: has the shape {volume.shape}, {channels[0]} has {volumes[0].shape}")
     voxels = np.stack([np.asanyarray(volume.dataobj) for volume in volumes], axis=-1)
+    if voxels.dtype == np.float64:  # nibabel's, where a header scales integers
+        voxels = voxels.astype(np.float32)
     return save_volume(path, voxels, volumes[0].affine)
+
+
+def stack_rasters(path: Path, channels: Sequence[Path], *, names: Sequence[str] = ()) -> Path:
+    """Write pictures or rasters of one grid as the bands of one TIFF, and return where. rasterio."""
+    import rasterio
+
+    bands, place = [], {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        for channel in channels:
+            with rasterio.open(channel) as file:
+                bands.append(file.read())
+                place = {"crs": file.crs, "transform": file.transform} if file.crs else {}
+    return save_tiff(path, np.concatenate(bands), names=names, **place)
 
 
 def on_grid_of(image: Path, mask: Path, path: Path) -> Path:
@@ -119,7 +147,7 @@ def on_grid_of(image: Path, mask: Path, path: Path) -> Path:
 
     For sets whose masks are drawn voxel by voxel, but whose headers disagree.
     """
-    nibabel: Any = import_module("nibabel")
+    nibabel = library("nibabel")
     here, there = nibabel.load(image), nibabel.load(mask)
     if here.shape[:3] != there.shape[:3]:
         raise ValueError(f"{mask}: has the shape {there.shape}, its image {here.shape}")

@@ -4,20 +4,18 @@ python data/synapse/make_sample.py /tmp/synapse --layout synapse_raw
 """
 
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from data.arrays import save_volume
+from data.arrays import library, save_volume
 from data.sample import Write, command, draw, paint
 
 
 def write_slices(out: Path, rng: np.random.Generator) -> None:
     """Three cases of two slices to train on, two volumes to test, and the lists beside them."""
-    h5py: Any = import_module("h5py")
+    h5py = library("h5py")
     folder = out / "data" / "Synapse"
     for kind in ("train_npz", "test_vol_h5"):
         (folder / kind).mkdir(parents=True, exist_ok=True)

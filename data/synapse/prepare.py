@@ -10,14 +10,12 @@ with the data sets of these names; or BTCV's ``Training/img/img0001.nii.gz`` and
 
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from data.arrays import save_ids, save_tiff
+from data.arrays import library, save_ids, save_tiff
 from data.raw import Raw, Row, command
 
 TREES = {
@@ -35,7 +33,7 @@ def rows(raw: Raw, out: Path) -> Iterator[Row]:
     for file in raw.files("train_npz/*.npz"):
         with np.load(file) as arrays:
             yield _slice(out, file.stem, arrays["image"], arrays["label"], "train")
-    h5py: Any = import_module("h5py")
+    h5py = library("h5py")
     for file in raw.files("test_vol_h5/*.h5"):
         with h5py.File(file) as arrays:
             for i in range(len(arrays["image"])):

@@ -2,12 +2,10 @@
 
 import csv
 import runpy
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from unetzoo.cli import main
 from unetzoo.datasets.datamodule import SegmentationData
@@ -15,54 +13,20 @@ from unetzoo.datasets.datamodule import SegmentationData
 ROOT = Path(__file__).parents[2]
 
 
-def scripts(folder: str, script: str) -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "data" / folder / script))
-
-
 SAMPLES = [
     (path.parent.name, layout)
     for path in sorted((ROOT / "data").glob("*/make_sample.py"))
     for layout in runpy.run_path(str(path)).get("LAYOUTS", ())
 ]
+Prepared = Callable[[str, str], tuple[Path, Path]]
+Loaded = Callable[[str, Path], SegmentationData]
 WHOLE = ("vaihingen", "acdc", "drive")  # colours and tiles, volumes, GIF; the others are full
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Makes a sample once and prepares it; the raw folder and the prepared one."""
-    made: dict[tuple[str, str], tuple[Path, Path]] = {}
-
-    def make(folder: str, layout: str) -> tuple[Path, Path]:
-        if (folder, layout) not in made:
-            raw, out = (tmp_path_factory.mktemp(layout.split()[0]) / kind for kind in ("raw", "out"))
-            assert scripts(folder, "make_sample.py")["main"]([str(raw), "--layout", layout]) == 0
-            assert scripts(folder, "prepare.py")["main"]([str(raw), "--out", str(out)]) == 0
-            made[folder, layout] = raw, out
-        return made[folder, layout]
-
-    return make
-
-
-def config_of(layout: str) -> DictConfig:
-    """The data config, merged by hand: composing with Hydra costs more than reading the sample."""
-    configs, name = ROOT / "configs" / "data", layout.split()[0]
-    config = OmegaConf.create({"paths": {"data": "."}, "seed": 0, "augment": None})
-    chain: list[Any] = []
-    while name:
-        chain.insert(0, OmegaConf.load(configs / f"{name}.yaml"))
-        name = chain[0].pop("defaults", [""])[0]
-    config["data"] = OmegaConf.merge(*chain)
-    return config
-
-
-def loaded(layout: str, out: Path) -> SegmentationData:
-    data = instantiate(config_of(layout).data, root=out, num_workers=0)
-    assert isinstance(data, SegmentationData)
-    return data
-
-
 @pytest.mark.parametrize(("folder", "layout"), SAMPLES)
-def test_sample_is_prepared_and_passes_the_check(prepared: Any, folder: str, layout: str) -> None:
+def test_sample_is_prepared_and_passes_the_check(
+    prepared: Prepared, loaded: Loaded, folder: str, layout: str
+) -> None:
     raw, out = prepared(folder, layout)
     before = sorted(path.relative_to(raw) for path in raw.rglob("*"))
     data = loaded(layout, out)
@@ -83,7 +47,12 @@ def test_sample_is_prepared_and_passes_the_check(prepared: Any, folder: str, lay
     ],
 )
 def test_sample_is_trained_on_evaluated_and_predicted(
-    prepared: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, layout: str
+    prepared: Prepared,
+    loaded: Loaded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    layout: str,
 ) -> None:
     _, out = prepared(folder, layout)
     data = loaded(layout, out)
@@ -103,6 +72,7 @@ def test_sample_is_trained_on_evaluated_and_predicted(
         "trainer.max_epochs=1",
         "logger=none",
         "run_id=tiny",
+        *(["model/head=multilabel"] if data.multilabel else []),
     ]
     assert main(["train", *tiny]) == 0
     ckpt = "ckpt=runs/tiny/checkpoints/best.ckpt"

@@ -22,7 +22,7 @@ VERBS = {
     "list": "what there is: models, encoders, skips, decoders, heads, data, losses, experiments ...",
     "explain": "print the composed model: levels, parameters, MACs, memory of the skips",
     "doctor": "look at this installation and this machine, and say what is wrong",
-    "data": "`unetzoo data check`: every file that would fail, before the first epoch",
+    "data": "`data check`: every file that would fail, before the first epoch; `data to-nnunet`",
 }
 
 

@@ -67,14 +67,14 @@ def write_raster(
     bands: np.ndarray,
     like: RasterGeometry,
     *,
-    nodata: float,
+    nodata: float | None,
     names: Sequence[str] = (),
     colours: Sequence[ClassSpec] = (),
 ) -> None:
     """Bands (C, H, W) as a tiled, compressed GeoTIFF in the place of ``like``.
 
     Args:
-        nodata: Value of pixels without data.
+        nodata: Value of pixels without data; None: there are none.
         names: Band descriptions.
         colours: Classes whose colours make a palette for a single band.
     """
