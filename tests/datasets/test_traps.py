@@ -233,3 +233,70 @@ def test_layered_masks(sets: Sets) -> None:
     assert (data.read(data.cases("train")[0]).mask == (layers > 0)).all()
     batch = next(iter(data.train_dataloader()))
     assert batch["mask"].shape[1] == 2
+
+
+def test_all_16_bits_of_images_and_ids_count(sets: Sets) -> None:
+    values = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE) * 80  # the upper byte carries most
+    raw = sets.mask.astype(np.uint16) * 1025  # its lower byte is 1
+    sets.picture("c0.png", values)
+    sets.picture("c0.png", raw, "masks")
+    sets.raster("c1.tif", values[None])
+    sets.raster("c1.tif", raw[None], "masks")
+    sets.fill(2)
+    data = sets.data(classes={"background": 0, "thing": 1025}, normalise={"method": "minmax"})
+    for case in data.cases("train"):
+        sample = data.read(case)
+        assert (sample.image.data[0] == values).all()
+        assert (sample.mask == sets.mask).all()
+    assert data.spec.value_range == (0, values.max())
+
+
+def test_255_is_no_label_where_the_config_says_so(sets: Sets) -> None:
+    raw = sets.mask.copy()
+    raw[-3:] = 255
+    sets.picture("c0.png", raw, "masks")
+    sets.fill()
+    classes = {"background": 0, "thing": 1}
+    with pytest.raises(ValueError, match=r"c0\.png: the mask has the ids 255 beside those of the classes"):
+        sets.read(classes=classes)(0)
+    mask = sets.read(classes=classes, ignore_index=255)(0).mask
+    assert (mask[-3:] == IGNORE).all()
+    assert (mask[:-3] == sets.mask[:-3]).all()
+
+
+def test_palette_and_rgb_masks_mix(sets: Sets) -> None:
+    palette = Image.fromarray(sets.mask)
+    palette.putpalette([0, 0, 0, 255, 10, 10])
+    palette.save(sets.root / "masks/c0.png")
+    sets.picture("c1.png", np.stack([sets.mask * 255] * 3, axis=-1), "masks")
+    sets.picture("c2.png", np.stack([sets.mask * 255, sets.mask * 0, sets.mask * 0], axis=-1), "masks")
+    sets.fill()
+    read = sets.read(classes={"background": 0, "thing": [1, 255]})
+    assert (read(0).mask == sets.mask).all()
+    assert (read(1).mask == sets.mask).all()
+    with pytest.raises(ValueError, match=r"c2\.png: the mask is a colour picture"):
+        read(2)
+
+
+def test_scales_that_differ_by_thousands_look_alike_to_the_network(sets: Sets) -> None:
+    grey = (np.random.default_rng(0).integers(0, 50, SIZE) + 100 * sets.mask).astype(np.uint8)
+    sets.raster("c0.tif", grey[None])
+    sets.raster("c1.tif", (grey * 1.13e4).astype(np.float32)[None])
+    sets.fill()
+    for method in ("percentile", "zscore", "minmax"):
+        read = sets.read(normalise={"method": method})
+        np.testing.assert_allclose(read(1).x, read(0).x, atol=1e-5)
+
+
+def test_what_macos_leaves_and_spaces_in_names(sets: Sets) -> None:
+    (sets.root / "masks").rename(sets.root / "Ground Truth")
+    (sets.root / "masks").mkdir()
+    sets.fill()
+    for path in [*(sets.root / "images").iterdir(), *(sets.root / "masks").iterdir()]:
+        path.rename(path.with_name(f"case {path.name}"))
+        path.with_name(f"._case {path.name}").write_bytes(b"\0\5\x16\7")
+    for path in (sets.root / "masks").iterdir():
+        path.rename(sets.root / "Ground Truth" / path.name)
+    data = SegmentationData(root=sets.root, images="images", masks="Ground Truth", test_fraction=0.0)
+    assert data.check() == []
+    assert [case.name for case in data.listing.cases] == ["case c0", "case c1", "case c2"]
