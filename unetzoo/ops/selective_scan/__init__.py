@@ -1,9 +1,11 @@
 """The selective scan of Mamba (S6)."""
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 
-from unetzoo.ops.selective_scan import compiled, segments
+from unetzoo.ops.selective_scan import compiled, gpu, segments
 from unetzoo.ops.selective_scan.export_forms import chosen_form, recorded_as
 from unetzoo.ops.selective_scan.layout import surrounded
 from unetzoo.ops.selective_scan.reference import scan_step_by_step
@@ -54,8 +56,9 @@ def selective_scan(
     """
     _check(u, delta, A, B, C, order)
     kind, exact = u.dtype, torch.float64 if u.dtype == torch.float64 else torch.float32
-    u, delta, A, B, C = (t.to(exact) for t in (u, delta, A, B, C))
-    D, z, delta_bias = (None if t is None else t.to(exact) for t in (D, z, delta_bias))
+    A, D, delta_bias = (None if t is None else t.to(exact) for t in (A, D, delta_bias))
+    if torch.compiler.is_exporting() or not gpu.takes(u, A):  # it reads half precision as it is
+        u, delta, B, C, z = (None if t is None else t.to(exact) for t in (u, delta, B, C, z))
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
     inputs = (u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, *order)
@@ -82,6 +85,10 @@ def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, order: tup
         raise ValueError(f"order {order} does not divide {u.shape[1]} tokens")
 
 
+def _chosen(u: Tensor, A: Tensor) -> ModuleType:
+    return next((kernel for kernel in (compiled, gpu) if kernel.takes(u, A)), segments)
+
+
 @torch.library.custom_op("unetzoo::selective_scan", mutates_args=())
 def _scan(
     u: Tensor,
@@ -97,14 +104,13 @@ def _scan(
     fast: int,
     apart: int,
 ) -> tuple[Tensor, Tensor]:
-    run = compiled.forward if compiled.takes(u, A) else segments.forward
-    return run(u, delta, A, B, C, D, z, bias, softplus, reverse, fast, apart)
+    return _chosen(u, A).forward(u, delta, A, B, C, D, z, bias, softplus, reverse, fast, apart)
 
 
 @_scan.register_fake
 def _(u: Tensor, delta: Tensor, A: Tensor, *others: object) -> tuple[Tensor, Tensor]:
     starts = (u.shape[1] + STEPS - 1) // STEPS
-    return u.new_empty(u.shape), u.new_empty(starts, u.shape[0], *A.shape)
+    return u.new_empty(u.shape), A.new_empty(starts, u.shape[0], *A.shape)
 
 
 @torch.library.custom_op("unetzoo::selective_scan_backward", mutates_args=())
@@ -124,8 +130,7 @@ def _scan_backward(
     fast: int,
     apart: int,
 ) -> list[Tensor]:
-    run = compiled.backward if compiled.takes(u, A) else segments.backward
-    grads = run(dy, u, delta, A, B, C, D, z, bias, starts, softplus, reverse, fast, apart)
+    grads = _chosen(u, A).backward(dy, u, delta, A, B, C, D, z, bias, starts, softplus, reverse, fast, apart)
     return [grad for grad in grads if grad is not None]
 
 
