@@ -216,7 +216,8 @@ void mfms_forward(const unetzoo_mfms& m, float* out) {
     return [m = m, whole, out](int64_t at, auto count) {
       const vec open = sigmoid(load(m.pixels + at, count) + whole);
       const vec skip = load(m.skip + at, count), gate = load(m.gate + at, count);
-      store(out + at, m.gain * (gate + open * (skip - gate)), count);
+      // exactly the sum where the weights are a half and the gain is 2
+      store(out + at, m.gain * (open * skip + (1.0f - open) * gate), count);
       return Terms<0>{};
     };
   });

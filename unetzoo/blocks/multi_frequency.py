@@ -8,9 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from unetzoo.blocks.squeeze import cosine_basis, frequency_list, refuse_reference
+from unetzoo.blocks.squeeze import frequency_list, refuse_reference
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.nd import conv, conv_unit, crop_to, mean_pool, pad_to_multiple, resize
+from unetzoo.ops import dct_pool
 
 __all__ = ["FrequencyStatistics", "MultiFrequencyMultiScale", "multi_frequency_block"]
 
@@ -26,8 +27,6 @@ class FrequencyStatistics(nn.Module):
         freq_ref: image: half periods per map, at the map's own size | pixel: per 7 pixels, the authors'.
     """
 
-    index: Tensor
-
     def __init__(
         self,
         ndim: int,
@@ -38,31 +37,12 @@ class FrequencyStatistics(nn.Module):
         super().__init__()
         refuse_reference(freq_ref)
         self.period = None if freq_ref == "image" else 7
-        chosen = torch.tensor(frequency_list(frequencies, ndim))
-        self.register_buffer("index", chosen.T.contiguous(), persistent=False)  # (ndim, K)
-
-    def waves(self, size: Sequence[int], device: torch.device) -> Tensor:
-        """The frequencies of a map, (K, *size), float32."""
-        waves = torch.ones((), device=device)
-        for axis, length in enumerate(size):
-            basis = cosine_basis(length, device, self.period, orthonormal=False)[self.index[axis]]
-            # (K, ..., 1) * (K, 1 ..., length)
-            waves = waves.unsqueeze(-1) * basis.reshape(basis.shape[0], *[1] * axis, -1)
-        return waves
+        self.frequencies = frequency_list(frequencies, ndim)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, C, *size) to means, maxima and minima, each (B, C, 1, ...)."""
-        waves = self.waves(x.shape[2:], x.device)
-        # the mean of products is a product with the mean, so one does for all waves
-        statistics = [(x * waves.mean(0)).flatten(2).mean(-1)]
-        highest, lowest = [], []
-        # wave by wave, so that a single product is held at a time; what the gradient needs are positions
-        for wave in waves:
-            product = (x * wave).flatten(2)
-            highest.append(product.max(-1).values)
-            lowest.append(product.min(-1).values)
-        statistics += [torch.stack(highest).mean(0), torch.stack(lowest).mean(0)]
-        return [s.to(x.dtype).reshape(*s.shape, *[1] * (x.dim() - 2)) for s in statistics]
+        statistics = dct_pool(x, self.frequencies, period=self.period)
+        return [s.reshape(*s.shape, *[1] * (x.dim() - 2)) for s in statistics]
 
 
 class MultiFrequencyMultiScale(nn.Module):

@@ -66,8 +66,12 @@ class MultiScaleChannelAttention(nn.Module):
             for parameter in (*self.pixels[-1].parameters(), *self.map[-1].parameters()):
                 nn.init.zeros_(parameter)
 
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, *size) to logits of its pixels, (B, C, *size), and of the whole map, (B, C, 1, ...)."""
+        whole = torch.stack([self.map(summary) for summary in self.summaries(x)]).sum(0)
+        return self.pixels(x), whole
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to its weights, (B, C, *size) in (0, 1)."""
-        whole = torch.stack([self.map(summary) for summary in self.summaries(x)]).sum(0)
-        weights: Tensor = (self.pixels(x) + whole).sigmoid()
-        return weights
+        pixels, whole = self.logits(x)
+        return (pixels + whole).sigmoid()

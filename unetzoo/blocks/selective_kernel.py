@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from unetzoo.blocks.squeeze import Squeeze, make_squeeze
 from unetzoo.nd import conv
+from unetzoo.ops import sk_merge
 
 __all__ = ["SelectiveKernel"]
 
@@ -43,5 +44,4 @@ class SelectiveKernel(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps of one shape to one map of that shape."""
-        first, *others = (w * x for w, x in zip(self.weights(maps).unbind(), maps, strict=True))
-        return sum(others, first)
+        return sk_merge(maps, self.weights(maps))

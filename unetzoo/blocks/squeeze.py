@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from math import pi
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from unetzoo.ops.dct_pool import cosine_basis
 
 __all__ = [
     "DCT",
@@ -14,7 +15,6 @@ __all__ = [
     "Mean",
     "MeanMax",
     "Squeeze",
-    "cosine_basis",
     "frequency_list",
     "make_squeeze",
     "pooling_matrix",
@@ -127,21 +127,6 @@ class DCT(nn.Module):
             return cosine_basis(length, device, self.period)
         pooling = pooling_matrix(self.waves.shape[1], length, device)
         return (self.waves.float()[:, :, None] * pooling).sum(1)
-
-
-def cosine_basis(
-    count: int, device: torch.device, period: int | None = None, *, orthonormal: bool = True
-) -> Tensor:
-    """Frequencies 0 to 6 of the DCT-II of ``count`` pixels, (7, count), float32.
-
-    Args:
-        period: Pixels per half period of frequency 1, if not all of them.
-        orthonormal: Make the sum of a wave's squares 1, else their mean.
-    """
-    k = torch.arange(7, device=device, dtype=torch.float32)[:, None]
-    p = torch.arange(count, device=device, dtype=torch.float32)
-    scale = (torch.where(k > 0, 2.0, 1.0) / (count if orthonormal else 1)).sqrt()
-    return scale * (pi / (count if period is None else period) * k * (p + 0.5)).cos()
 
 
 def pooling_matrix(size: int, length: int, device: torch.device) -> Tensor:

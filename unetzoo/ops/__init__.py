@@ -1,6 +1,9 @@
 """Operations with a kernel: a short definition, what torch runs, what is exported."""
 
+from unetzoo.ops.dct_pool import dct_pool
+from unetzoo.ops.mfms_merge import mfms_merge
 from unetzoo.ops.selective_scan import selective_scan
+from unetzoo.ops.sk_merge import sk_merge
 from unetzoo.ops.ssd import ssd
 
-__all__ = ["selective_scan", "ssd"]
+__all__ = ["dct_pool", "mfms_merge", "selective_scan", "sk_merge", "ssd"]

@@ -60,7 +60,9 @@ def has(function: str) -> bool:
     return hasattr(library(), function)
 
 
-def call(function: str, problem: ctypes.Structure, *others: Tensor | ctypes.Structure | ctypes.Array[Any]) -> None:
+def call(
+    function: str, problem: ctypes.Structure, *others: Tensor | ctypes.Structure | ctypes.Array[Any]
+) -> None:
     """Call a function that takes a structure and pointers, and returns 0 if sizes make sense."""
     pointers = [
         ctypes.c_void_p(*addresses(other)) if isinstance(other, Tensor) else ctypes.byref(other)
@@ -83,9 +85,10 @@ def threads() -> int:
 
 
 def addresses(*tensors: Tensor) -> list[int]:
-    """Pointers to contiguous float32 tensors of the CPU."""
+    """Pointers to contiguous float32 tensors of the CPU, or int32 for indices."""
     for tensor in tensors:
-        if tensor.dtype != torch.float32 or not tensor.is_contiguous() or tensor.device.type != "cpu":
+        fits = tensor.dtype in (torch.float32, torch.int32) and tensor.device.type == "cpu"
+        if not fits or not tensor.is_contiguous():
             raise ValueError(
                 f"a kernel was given {tensor.dtype} on {tensor.device}, strides {tensor.stride()}; "
                 "it takes contiguous float32 on the CPU"

@@ -10,6 +10,7 @@ from unetzoo.blocks import MultiScaleChannelAttention
 from unetzoo.blocks.project import project
 from unetzoo.blocks.squeeze import Squeeze
 from unetzoo.levels import Gate, Level
+from unetzoo.ops import mfms_merge
 from unetzoo.skips.base import Merge, SkipPathway
 
 __all__ = ["AttentionalFusion"]
@@ -81,6 +82,5 @@ class _Fused(Merge):
         skip = self.project(skip)
         fused = skip + gate
         for attention in self.attentions:
-            weights = attention(fused)
-            fused = self.gain * (weights * skip + (1 - weights) * gate)
+            fused = mfms_merge(*attention.logits(fused), skip, gate, gain=self.gain)
         return fused
