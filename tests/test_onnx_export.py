@@ -9,7 +9,8 @@ import torch
 from unetzoo import create_model
 from unetzoo.inference.contract import METADATA_KEY, Contract, DataSpec
 from unetzoo.inference.network import OnnxNetwork
-from unetzoo.onnx_export import export, weights_sha256
+from unetzoo.onnx_export import export
+from unetzoo.predictor import weights_sha256
 from unetzoo.unet import UNet
 
 

@@ -1,6 +1,5 @@
 """Export to ONNX: a file that needs neither torch nor this library to be run, and says what it is."""
 
-import hashlib
 import logging
 import os
 import warnings
@@ -16,7 +15,7 @@ import torch
 from unetzoo.inference.contract import METADATA_KEY, Contract, DataSpec
 from unetzoo.inference.network import OnnxNetwork
 from unetzoo.network import SegmentationNetwork
-from unetzoo.predictor import contract_of
+from unetzoo.predictor import contract_of, weights_sha256
 
 __all__ = ["OPSETS", "export", "weights_sha256"]
 
@@ -74,15 +73,6 @@ def export(
     finally:
         temporary.unlink(missing_ok=True)
     return path
-
-
-def weights_sha256(model: torch.nn.Module) -> str:
-    """SHA-256 over the names and bytes of all weights, sorted by name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _write(model: SegmentationNetwork, path: Path, contract: Contract, opset: int) -> None:

@@ -1,6 +1,8 @@
 """Predict with torch: the same tiling, normalisation and writers as the torch-free runtime."""
 
+import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from unetzoo.hub import load
 from unetzoo.inference.contract import Contract, DataSpec
 from unetzoo.network import SegmentationNetwork
 
-__all__ = ["Predictor", "TorchNetwork", "contract_of"]
+__all__ = ["Predictor", "TorchNetwork", "contract_of", "weights_sha256"]
 
 _PARTS = ("encoder", "skip", "decoder")
 
@@ -31,6 +33,11 @@ class TorchNetwork:
         self.device = torch.device(device)
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.model = model.eval().to(self.device).to(memory_format=self.layout)
+
+    @cached_property
+    def identity(self) -> str:
+        """Differs between two models; what an interrupted run has made by another is not gone on with."""
+        return weights_sha256(self.model)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Logits of a batch."""
@@ -74,6 +81,15 @@ class Predictor(inference.Predictor):
             TorchNetwork(model, device=device, channels_last=model.ndim == 2 and model.channels_last),
             contract,
         )
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """SHA-256 over the names and bytes of all weights, sorted by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def contract_of(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from unetzoo.inference.contract import IGNORE, DataSpec
-from unetzoo.inference.tiling import pad_to, windows
+from unetzoo.inference.windows import pad_to, windows
 from unetzoo.network import SegmentationNetwork
 from unetzoo.task import Batch, Task
 

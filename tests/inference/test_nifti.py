@@ -8,7 +8,7 @@ import pytest
 
 from unetzoo.inference import ClassSpec, read_image, read_mask, write_labels, write_probabilities
 from unetzoo.inference.geometry import VolumeGeometry
-from unetzoo.inference.image import output_suffix
+from unetzoo.inference.results import output_suffix
 
 nib: Any = nibabel  # its annotations are partial
 
@@ -250,7 +250,7 @@ def test_other_shapes_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> Non
 
 def test_result_of_a_volume_is_a_volume(tmp_path: Path) -> None:
     image = read_image(save(tmp_path / "a.nii", VALUES))
-    assert output_suffix(image) == output_suffix(image, layers=True) == ".nii.gz"
+    assert output_suffix(image.geometry) == output_suffix(image.geometry, layers=True) == ".nii.gz"
     with pytest.raises(ValueError, match=r"o\.tif: cannot hold"):
         write_labels(
             tmp_path / "o.tif", np.zeros((7, 6, 5), np.uint8), image, [ClassSpec("a", (0,), (0, 0, 0))]

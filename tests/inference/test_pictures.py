@@ -10,7 +10,9 @@ import pytest
 import rasterio
 
 from unetzoo.inference import ClassSpec, read_image, read_mask, write_labels, write_probabilities
-from unetzoo.inference.image import find_images, output_suffix, stem
+from unetzoo.inference.files import stem
+from unetzoo.inference.image import find_images
+from unetzoo.inference.results import output_suffix
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RGB = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
@@ -125,7 +127,7 @@ def test_16_bit_colour_keeps_all_bits(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
     image = read_image(tmp_path / "a.png", bands=3)
     np.testing.assert_array_equal(image.data, deep.transpose(2, 0, 1))
-    assert output_suffix(image) == ".png"
+    assert output_suffix(image.geometry) == ".png"
 
 
 @pytest.mark.parametrize("ids", [BINARY, 1 - BINARY])
@@ -239,8 +241,8 @@ def test_results_with_layers_of_a_picture_are_arrays(tmp_path: Path) -> None:
     layers = np.ones((2, 6, 8), np.float32) / 2
     write_probabilities(tmp_path / "p.npy", layers, image)
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), layers)
-    assert output_suffix(image) == ".png"
-    assert output_suffix(image, layers=True) == ".npy"
+    assert output_suffix(image.geometry) == ".png"
+    assert output_suffix(image.geometry, layers=True) == ".npy"
 
 
 def test_formats_that_lose_something_are_refused(tmp_path: Path, geotiff: Callable[..., Path]) -> None:

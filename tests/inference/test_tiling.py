@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unetzoo.inference.tiling import pad_to, predict_tiled, windows
+from unetzoo.inference.blending import Accumulator
+from unetzoo.inference.tiling import predict_tiled
+from unetzoo.inference.windows import axis_weights, pad_to, windows
 
-BLENDS = st.sampled_from(["gaussian", "constant"])
+BLENDS = st.sampled_from(["gaussian", "linear", "constant", "crop"])
 OVERLAPS = st.floats(0, 0.75)
 
 steady = settings(deadline=None, derandomize=True)
@@ -131,7 +133,7 @@ def test_progress_counts_every_tile_once() -> None:
         batch_size=4,
         progress=lambda d, n: calls.append((d, n)),
     )
-    assert calls == [(4, 9), (8, 9), (9, 9)]
+    assert calls == [(done, 9) for done in range(1, 10)]
 
 
 def test_network_that_shrinks_its_input_is_refused() -> None:
@@ -160,3 +162,55 @@ def test_padding_can_be_cut_off_again(shape: tuple[list[int], list[int]]) -> Non
     assert padded.shape[1:] == tuple(max(s, t) for s, t in zip(size, tile, strict=True))
     np.testing.assert_array_equal(padded[where], x)
     assert set(np.unique(padded)) == set(np.unique(x))
+
+
+def test_crop_takes_each_pixel_from_the_window_whose_centre_is_nearest(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(1, 9, 53)).astype(np.float32)
+    seen: list[np.ndarray] = []
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        seen.extend(batch)
+        return np.broadcast_to(np.arange(len(seen) - len(batch), len(seen))[:, None, None, None], batch.shape)
+
+    took = predict_tiled(network, x, tile=(9, 16), overlap=0.4, blend="crop", batch_size=3)[0, 4]
+    centres = np.array([where[1].start + 7.5 for where in windows((9, 53), (9, 16), 0.4)])
+    distance = np.abs(np.arange(53)[:, None] - centres)
+    taken = distance[np.arange(53), took.astype(int)]
+    assert (taken - distance.min(axis=1) <= 1).all()  # an overlap of odd width has a pixel in its middle
+    assert (np.diff(took) >= 0).all()
+
+
+def test_linear_weights_fall_to_the_border() -> None:
+    first, *_ = axis_weights(40, 16, 0.5, "linear")
+    assert (np.diff(first[8:]) < 0).all()
+    assert first[:8] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("flips", "count"), [(False, 4), (True, 8)])
+def test_turned_views_are_all_different_and_turned_back(flips: bool, count: int) -> None:
+    seen: list[bytes] = []
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        seen.append(batch.tobytes())
+        return batch
+
+    x = np.arange(36, dtype=np.float32).reshape(1, 6, 6)
+    np.testing.assert_array_equal(predict_tiled(network, x, tile=(6, 6), flips=flips, rotations=True), x)
+    assert len(set(seen)) == len(seen) == count
+    with pytest.raises(ValueError, match="6 x 5 are not square"):
+        predict_tiled(network, x, tile=(6, 5), rotations=True)
+
+
+def test_unknown_blend_is_refused() -> None:
+    with pytest.raises(ValueError, match="blend 'hann' is unknown"):
+        predict_tiled(lambda b: b, np.zeros((1, 8, 8)), tile=(8, 8), blend="hann")
+
+
+def test_only_the_overlap_is_kept_whatever_the_height() -> None:
+    def held(height: int) -> int:
+        return Accumulator(
+            (height, 30000), (128, 128), overlap=0.25, blend="gaussian", emit=lambda place, logits: None
+        ).size_of(7)
+
+    assert held(128 * 50) == held(128 * 500)
+    assert held(128 * 50) < 1.1 * 7 * 4 * 30000 * 128 * 0.25

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -168,7 +169,8 @@ def test_one_bad_input_of_several_is_partly_done(
     assert code == 4
     assert printed.out == f"1 of 2 predicted, results in {tmp_path / 'out'}\n"
     assert printed.err.startswith(f"error: {tmp_path / 'bad.png'}: ")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["picture.png"]
+    # the ledger lets the same command do the rest
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [".unetzoo-run.jsonl", "picture.png"]
 
 
 def test_verbose_shows_where_an_error_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,7 +253,7 @@ def test_missing_openvino_is_named_with_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    arguments = (model(data), picture, "-o", tmp_path / "out", "--device", "openvino")
+    arguments = (model(data), picture, "-o", tmp_path / "out", "--backend", "openvino")
     assert "unetzoo-runtime[openvino]" in refused(capsys, *arguments)
 
 
@@ -264,4 +266,39 @@ def test_predictor_of_the_library_opens_exported_files_too(
         unetzoo.Predictor.from_onnx(model(data), threads=1)
         .predict_file(picture, picture.with_name("o.png"))
         .is_file()
+    )
+
+
+def test_fastest_back_end_is_chosen_and_told(
+    model: MakeModel,
+    data: DataSpec,
+    picture: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = [str(a) for a in (model(data), picture, "-o", tmp_path / "out", "--backend", "auto")]
+    monkeypatch.setattr("unetzoo.inference.backends.find_spec", lambda name: None)
+    assert main(arguments) == 0
+    assert capsys.readouterr().err == "ONNX Runtime computes, since OpenVINO is not installed\n"
+    pytest.importorskip("openvino")
+    monkeypatch.undo()
+    assert main(arguments) == 0
+    assert re.fullmatch(
+        r"(ONNX Runtime|OpenVINO) computes: \S+ ms per window of 16 x 16, (ONNX Runtime|OpenVINO) \S+ ms\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_several_models_answer_as_one(
+    model: MakeModel, data: DataSpec, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = model(data), model(data, "second.onnx")
+    assert main([str(a) for a in (first, picture, "-o", tmp_path / "a")]) == 0
+    assert main([str(a) for a in (first, picture, "-o", tmp_path / "b", "--ensemble", second)]) == 0
+    assert (tmp_path / "a" / "picture.png").read_bytes() == (tmp_path / "b" / "picture.png").read_bytes()
+    capsys.readouterr()
+    other = model(replace(data, tile=(32, 32)), "other.onnx")
+    assert "other.onnx: differs from" in refused(
+        capsys, first, picture, "-o", tmp_path / "c", "--ensemble", other
     )

@@ -37,7 +37,7 @@ def _eval(cfg: DictConfig, chosen: str | None) -> int:
     from unetzoo.evaluation import evaluate, evaluate_images
 
     ckpt = Path(cfg.ckpt)
-    predictor = open_predictor(ckpt, cfg.overlap)
+    predictor = open_predictor([ckpt], overlap=cfg.overlap)
     spec = predictor.contract.data
     changes = OmegaConf.to_container(cfg.data)
     assert isinstance(changes, dict)

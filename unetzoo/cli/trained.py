@@ -1,8 +1,9 @@
 """Opening what ``ckpt=`` names: a run's checkpoint, a ``save_pretrained`` folder or an exported file."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unetzoo.inference import Predictor
@@ -10,21 +11,48 @@ if TYPE_CHECKING:
 __all__ = ["open_predictor", "run_folder"]
 
 
-def open_predictor(path: Path, overlap: float | None = None) -> "Predictor":
-    """A predictor on the GPU if there is one.
+def open_predictor(
+    paths: Sequence[Path],
+    *,
+    overlap: float | None = None,
+    blend: str | None = None,
+    backend: str = "onnxruntime",
+    device: str | None = None,
+    threads: int | None = None,
+) -> "Predictor":
+    """A predictor, or the mean of several, on the GPU if there is one and the network is a checkpoint.
 
     Args:
-        path: What to open.
+        paths: What to open; several are exported files or checkpoints alike.
         overlap: Of neighbouring tiles, as a fraction, in place of the model's own.
+        blend: Where tiles overlap, in place of the model's own.
+        backend: Of exported files, see `Predictor.open`.
+        device: Where to compute; None chooses.
+        threads: Of the CPU; None: all.
 
     Raises:
-        ValueError: If the file is not one of ours, or ``overlap`` is not in [0, 1).
+        ValueError: If a file is not one of ours, or ``overlap`` is not in [0, 1).
     """
+    from unetzoo.inference import Predictor
+    from unetzoo.inference.ensemble import Ensemble, Member
+
     if overlap is not None and not 0 <= overlap < 1:
         raise ValueError(f"overlap={overlap} is not a fraction of a tile; give 0 or more, and less than 1")
-    predictor = _open(path)
-    if overlap is not None:
-        predictor.contract = replace(predictor.contract, overlap=overlap)
+    if all(path.suffix == ".onnx" for path in paths):
+        predictor = Predictor.open(
+            paths, backend=backend, device=device or "cpu", threads=threads, tell=lambda line: print(line)
+        )
+    else:
+        members = [_open(path, device, threads) for path in paths]
+        predictor = members[0]
+        if len(members) > 1:
+            named = zip(members, paths, strict=True)
+            mean = Ensemble([Member(m.network, m.contract, str(path)) for m, path in named])
+            predictor = Predictor(mean, mean.contract)
+    changes: dict[str, Any] = {"overlap": overlap, "blend": blend}
+    predictor.contract = replace(
+        predictor.contract, **{key: value for key, value in changes.items() if value is not None}
+    )
     return predictor
 
 
@@ -35,13 +63,19 @@ def run_folder(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "checkpoints" else path.parent
 
 
-def _open(path: Path) -> "Predictor":
+def _open(path: Path, device: str | None, threads: int | None) -> "Predictor":
     if path.suffix == ".onnx":
-        from unetzoo.inference import Predictor
-
-        return Predictor.from_onnx(path)
+        raise ValueError(f"{path}: is exported, and not averaged with checkpoints; export these, too")
     import torch
 
     from unetzoo.predictor import Predictor as TorchPredictor
 
-    return TorchPredictor(path, device="cuda" if torch.cuda.is_available() else "cpu")
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f"device={device}: a checkpoint computes on cpu or cuda; export it for {device}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "device=cuda: torch finds no CUDA here; leave it out, or install a torch that has it"
+        )
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return TorchPredictor(path, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))

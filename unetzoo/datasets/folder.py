@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from ..inference.image import SUFFIXES, stem
+from ..inference.files import stem
+from ..inference.image import SUFFIXES
 from .case import Case, Listing
 
 IMAGE_ENDINGS = ("_image", "_img", "_sat", "_0000")

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from ..inference.image import stem
+from ..inference.files import stem
 from .case import Case, Listing, split_of
 
 

@@ -164,9 +164,10 @@ def _ending(cases: Sequence[Case], spec: DataSpec) -> str:
 def _write(path: Path, values: np.ndarray, geometry: Geometry) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(geometry, VolumeGeometry):
-        nifti.write_volume(path, values, geometry)
+        nifti.write_volume(path, [values[None]], geometry, count=1, dtype=values.dtype.name)
     elif path.suffix == ".tif":
-        raster.write_raster(path, values[None], _place(geometry), nodata=None)
+        place = _place(geometry)
+        raster.write_raster(path, [values[None]], place, count=1, dtype=values.dtype.name, nodata=None)
     else:
         from PIL import Image
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..inference.tiling import pad_to
+from ..inference.windows import pad_to
 from .augment import Augment
 from .case import Case, counted
 from .reader import CachingReader

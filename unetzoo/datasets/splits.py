@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..inference.image import stem
+from ..inference.files import stem
 from .case import SPLITS, Case, Listing, split_of
 
 

@@ -13,18 +13,12 @@ from .contract import (
     ImageTarget,
     Normalisation,
 )
-from .image import (
-    Image,
-    read_image,
-    read_mask,
-    read_target,
-    write_labels,
-    write_probabilities,
-    write_values,
-)
+from .geometry import Image
+from .image import read_image, read_mask, read_target
 from .network import OnnxNetwork
 from .normalise import normalise
 from .predictor import Outcome, Prediction, Predictor
+from .results import write_labels, write_probabilities, write_values
 from .tiling import predict_tiled
 
 __all__ = [

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from .files import FileError
-from .geometry import Image, RasterGeometry, VolumeGeometry
+from .geometry import RasterGeometry, Rows, VolumeGeometry, has_data
+from .source import Source
 
 # names that only count, as some programs and unetzoo itself give to bands without a name
 _COUNTED = re.compile(r"(band|layer|channel)?[ _-]?\d+", re.IGNORECASE)
@@ -20,38 +18,78 @@ def default_bands(count: int) -> tuple[str, ...]:
     return usual.get(count) or tuple(f"band_{i}" for i in range(1, count + 1))
 
 
-def select_bands(image: Image, wanted: Sequence[str] | int, path: Path) -> Image:
-    """The image with the bands wanted, in their order.
+def select_bands(
+    source: Source, wanted: Sequence[str] | int | None, nodata: float | None, path: Path
+) -> Source:
+    """The image with the bands wanted, in their order; None takes what the file has.
 
     Bands are picked by name (upper and lower case alike) if both the file and ``wanted`` have telling names;
     otherwise the count must agree. Pictures of one band are repeated for three, and pictures whose three
     bands are equal give one.
 
+    Args:
+        nodata: Value that means no data, see `has_data`, in any band of the file.
+
     Raises:
-        FileError: If the bands are not there.
+        FileError: If the bands are not there; for a picture whose three bands differ, when it is read.
     """
+    order = range(source.count) if wanted is None else _order(source, wanted, path)
+    if nodata is None and list(order) == list(range(source.count)):
+        return source
+    return _Selected(source, order, nodata, path)
+
+
+class _Selected(Source):
+    """Bands of another source; ``order`` may repeat them."""
+
+    def __init__(self, source: Source, order: Sequence[int], nodata: float | None, path: Path) -> None:
+        self._source, self._order, self._nodata, self._path = source, list(order), nodata, path
+        named = len(source.bands) == source.count and len(set(order)) == len(order)
+        self._merged = source.count == 3 and len(order) == 1 and not named
+        super().__init__(
+            source.geometry,
+            len(order),
+            source.dtype,
+            bands=tuple(source.bands[i] for i in order) if named else (),
+            spacing=source.spacing,
+            unit=source.unit,
+            held=source.held,
+        )
+
+    def read(self, first: int, last: int) -> Rows:
+        data, valid = self._source.read(first, last)
+        if self._nodata is not None:
+            valid = valid & has_data(data, self._nodata)
+        if self._merged and not (data == data[:1]).all():
+            raise _other_count(self._path, 3, 1)
+        return Rows(data if self._order == list(range(len(data))) else data[self._order], valid)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _order(source: Source, wanted: Sequence[str] | int, path: Path) -> list[int]:
     names = () if isinstance(wanted, int) else tuple(wanted)
     count = wanted if isinstance(wanted, int) else len(wanted)
-    if _telling(names) and _telling(image.bands):
-        found = [name.lower() for name in image.bands]
+    if _telling(names) and _telling(source.bands):
+        found = [name.lower() for name in source.bands]
         missing = [name for name in names if name.lower() not in found]
         if missing:
             raise FileError(
-                f"{path}: has the bands {', '.join(image.bands)} but not {', '.join(missing)}; "
+                f"{path}: has the bands {', '.join(source.bands)} but not {', '.join(missing)}; "
                 f"wanted are {', '.join(names)}"
             )
-        order = [found.index(name.lower()) for name in names]
-        return replace(image, data=image.data[order], bands=tuple(image.bands[i] for i in order))
-    if len(image.data) == count:
-        return image
-    if _is_picture(image):
-        if len(image.data) == 1 and count == 3:
-            return replace(image, data=np.repeat(image.data, 3, axis=0), bands=())
-        if len(image.data) == 3 and count == 1 and (image.data == image.data[:1]).all():
-            return replace(image, data=image.data[:1], bands=())
-    raise FileError(
-        f"{path}: has {len(image.data)} band(s) where {count} are wanted"
-        + (f" ({', '.join(names)})" if names else "")
+        return [found.index(name.lower()) for name in names]
+    if source.count == count:
+        return list(range(count))
+    if _is_picture(source) and (source.count, count) in ((1, 3), (3, 1)):
+        return [0] * count
+    raise _other_count(path, source.count, count, names)
+
+
+def _other_count(path: Path, has: int, wanted: int, names: Sequence[str] = ()) -> FileError:
+    return FileError(
+        f"{path}: has {has} band(s) where {wanted} are wanted" + (f" ({', '.join(names)})" if names else "")
     )
 
 
@@ -59,8 +97,8 @@ def _telling(names: Sequence[str]) -> bool:
     return bool(names) and not all(_COUNTED.fullmatch(name) for name in names)
 
 
-def _is_picture(image: Image) -> bool:
-    geometry = image.geometry
+def _is_picture(source: Source) -> bool:
+    geometry = source.geometry
     if isinstance(geometry, VolumeGeometry):
         return False
     return not (isinstance(geometry, RasterGeometry) and geometry.georeferenced)

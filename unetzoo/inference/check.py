@@ -4,12 +4,19 @@ import numpy as np
 
 from .contract import DataSpec
 from .geometry import Image
+from .normalise import extremes
+from .source import ImageSource, Source
 
 _TIMES = 20
 """Apart, in the largest values of image and training images, is no longer chance but another scale."""
 
 
 def check_image(image: Image, data: DataSpec, name: str) -> None:
+    """`check_source` of an image in memory."""
+    check_source(ImageSource(image), data, name)
+
+
+def check_source(source: Source, data: DataSpec, name: str) -> None:
     """Refuse an image whose dimension, bands or scale contradict the model's data.
 
     Scale matters where the normalisation uses fixed numbers (``imagenet``, ``fixed``). With the largest
@@ -20,31 +27,30 @@ def check_image(image: Image, data: DataSpec, name: str) -> None:
       beyond 20, or integers of a type that ends below a twentieth of the training value. Other integers are
       trusted.
 
+    The image is read through only where its type leaves that open.
+
     Raises:
         ValueError: Naming the image, what it has, and what the model wants.
     """
-    if image.valid.ndim != data.ndim:
-        raise ValueError(f"{name}: is {image.valid.ndim}D but the model is for {data.ndim}D images")
-    if len(image.data) != len(data.bands):
+    if len(source.size) != data.ndim:
+        raise ValueError(f"{name}: is {len(source.size)}D but the model is for {data.ndim}D images")
+    if source.count != len(data.bands):
         raise ValueError(
-            f"{name}: has {len(image.data)} band(s) but the model wants {len(data.bands)}: "
+            f"{name}: has {source.count} band(s) but the model wants {len(data.bands)}: "
             f"{', '.join(data.bands)}"
         )
     if data.normalisation.method not in ("imagenet", "fixed") or data.value_range is None:
         return
-    peak = max((_largest(band[image.valid]) for band in image.data), default=0.0)
     trained = max(abs(value) for value in data.value_range)
-    if image.data.dtype.kind == "f":
-        only_dark = peak > 1 or trained <= _TIMES
-    else:
-        only_dark = np.iinfo(image.data.dtype).max * _TIMES >= trained
+    whole = source.dtype.kind != "f"
+    bound = np.iinfo(source.dtype).max if whole else np.inf  # of the least integer it is one more
+    if whole and bound < trained * _TIMES <= bound * _TIMES**2:
+        return
+    peak = max((max(abs(low), abs(high)) for low, high in extremes(source)), default=0.0)
+    only_dark = bound * _TIMES >= trained if whole else peak > 1 or trained <= _TIMES
     if peak > trained * _TIMES or (0 < peak * _TIMES < trained and not only_dark):
         raise ValueError(
-            f"{name}: values reach {peak:g} ({image.data.dtype}) where those of the training images reached "
+            f"{name}: values reach {peak:g} ({source.dtype}) where those of the training images reached "
             f"{trained:g}, more than {_TIMES} times apart, and the model's normalisation "
             f"'{data.normalisation.method}' is not adapted to the image; bring it to their scale"
         )
-
-
-def _largest(values: np.ndarray) -> float:
-    return max(abs(float(values.min())), abs(float(values.max()))) if values.size else 0.0

@@ -4,34 +4,39 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from .backends import BACKENDS, PROVIDERS
+from .contract import BLENDS
 from .describe import describe
+from .filejob import DEFAULT_BATCH, Options
 from .predictor import Predictor
 
 OK, USER_ERROR, PARTLY_DONE = 0, 2, 4
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 fine, 2 user error (one sentence on standard error), 4 some inputs failed."""
     arguments = _parser().parse_args(argv)
     try:
-        predictor = _load(arguments.model, arguments.device, arguments.threads)
+        predictor = Predictor.open(
+            [arguments.model, *arguments.ensemble],
+            backend=arguments.backend,
+            device=arguments.device,
+            threads=arguments.threads,
+            tell=lambda line: print(line, file=sys.stderr),
+        )
+        changes = {key: getattr(arguments, key) for key in ("overlap", "blend") if getattr(arguments, key)}
+        predictor.contract = replace(predictor.contract, **changes)
         if arguments.describe:
             print(describe(predictor.contract))
             return OK
         if not arguments.inputs or arguments.out is None:
             raise ValueError("give the images to predict and the folder for the results: -o out/")
-        outcomes = predictor.predict_files(
-            arguments.inputs,
-            arguments.out,
-            probabilities=arguments.probabilities,
-            flips=arguments.flips,
-            batch_size=arguments.batch_size,
-        )
+        options: Options = {key: getattr(arguments, key) for key in Options.__annotations__}  # type: ignore[assignment]
+        outcomes = predictor.predict_files(arguments.inputs, arguments.out, **options)
     except (ValueError, OSError, ImportError) as error:
         if arguments.verbose:
             traceback.print_exc()
@@ -43,12 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(done) == len(outcomes):
         return OK
     return PARTLY_DONE if done else USER_ERROR
-
-
-def _load(model: Path, device: str, threads: int | None) -> Predictor:
-    if device == "openvino":
-        return Predictor.from_openvino(model, threads=threads)
-    return Predictor.from_onnx(model, threads=threads, providers=[_PROVIDERS[device]])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,13 +74,33 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--flips", action="store_true", help="average over mirrored images: slower, often better"
     )
+    parser.add_argument("--rotations", action="store_true", help="average over quarter turns, too")
+    parser.add_argument(
+        "--ensemble", type=Path, nargs="+", default=[], metavar="MORE.onnx", help="average with these models"
+    )
+    parser.add_argument(
+        "--overlap", type=float, metavar="F", help="of neighbouring tiles, 0 to 1, default the model's"
+    )
+    parser.add_argument("--blend", choices=BLENDS, help="where tiles overlap, default the model's")
+    parser.add_argument("--cloud", action="store_true", help="write GeoTIFFs as cloud-optimised ones")
+    parser.add_argument(
+        "--max-ram", metavar="2GB", help="refuse what would hold more than this beside the network"
+    )
     parser.add_argument("--threads", type=_positive, metavar="N", help="of the CPU, default all")
     parser.add_argument(
-        "--batch-size", type=_positive, default=4, metavar="N", help="tiles at a time, default 4"
+        "--batch-size",
+        type=_positive,
+        default=DEFAULT_BATCH,
+        metavar="N",
+        help="tiles at a time, default %(default)s",
     )
     parser.add_argument(
-        "--device", choices=(*_PROVIDERS, "openvino"), default="cpu", help="what computes, default cpu"
+        "--backend",
+        choices=BACKENDS,
+        default="onnxruntime",
+        help="what computes, default onnxruntime; auto takes the fastest on a short warm-up",
     )
+    parser.add_argument("--device", choices=PROVIDERS, default="cpu", help="where, default cpu")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     return parser
 

@@ -13,6 +13,7 @@ METADATA_KEY = "unetzoo"
 IGNORE = 255
 """Id for "no label" inside the library, and for no-data in the label maps that are written."""
 
+BLENDS = ("gaussian", "linear", "constant", "crop")
 METHODS = ("percentile", "zscore", "minmax", "imagenet", "fixed")
 UNITS = ("mm", "m", "deg", "px")
 
@@ -188,7 +189,7 @@ class Contract:
         divisor: Sizes that are multiples of this, per axis, need no padding inside the network.
         dynamic_size: The network takes other sizes than ``data.tile``.
         overlap: Of neighbouring tiles, as a fraction of the tile.
-        blend: ``gaussian`` or ``constant`` weights where tiles overlap.
+        blend: ``gaussian``, ``linear``, ``constant`` or ``crop``: how tiles count where they overlap.
         metrics: Validation results, such as ``{"val/dice": 0.9}``.
         config: The composed Hydra config as YAML text.
     """
@@ -225,8 +226,8 @@ class Contract:
             raise ValueError(
                 f"overlap is a fraction of the tile, at least 0 and below 1; given {self.overlap}"
             )
-        if self.blend not in ("gaussian", "constant"):
-            raise ValueError(f"blend '{self.blend}' is unknown; choose gaussian or constant")
+        if self.blend not in BLENDS:
+            raise ValueError(f"blend '{self.blend}' is unknown; choose {', '.join(BLENDS)}")
 
     def to_json(self) -> str:
         """The contract with its schema version, as it stands in the file."""

@@ -44,14 +44,27 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path that takes the place of ``path`` if the block ends well and vanishes otherwise.
 
-    The temporary name keeps the suffix, by which the format libraries choose what to write.
+    The temporary name keeps the suffix, by which the format libraries choose what to write, and is always the
+    same, so that what a killed process left is replaced by the next.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist")
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".new-{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def suffix(path: str | Path) -> str:
+    """Ending in lower case; ``.nii.gz`` is one ending."""
+    name = Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def stem(path: str | Path) -> str:
+    """File name without its ending."""
+    name = Path(path).name
+    return name[: len(name) - len(suffix(path))]

@@ -1,7 +1,7 @@
 """An image and where its pixels lie in the world."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,6 +66,13 @@ class VolumeGeometry:
 
 
 Geometry = PictureGeometry | RasterGeometry | VolumeGeometry
+
+
+class Rows(NamedTuple):
+    """A piece of an image along its first axis: data (C, rows, *rest) and valid (rows, *rest)."""
+
+    data: np.ndarray
+    valid: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

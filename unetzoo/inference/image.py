@@ -1,24 +1,20 @@
-"""Reading images and masks, and writing results, whatever their format."""
+"""Reading images and masks, whatever their format."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from . import nifti, pictures, raster
 from .bands import default_bands, select_bands
-from .contract import IGNORE, ClassSpec
-from .files import FileError, existing, replacing
+from .files import FileError, existing, suffix
 from .geometry import (
     Geometry,
     Image,
     PictureGeometry,
-    RasterGeometry,
-    VolumeGeometry,
-    has_data,
     same_place,
 )
+from .source import ImageSource, Source
 
 __all__ = [
     "SUFFIXES",
@@ -26,24 +22,14 @@ __all__ = [
     "Image",
     "default_bands",
     "find_images",
-    "output_suffix",
+    "open_image",
     "read_image",
     "read_mask",
     "read_target",
-    "stem",
-    "write_labels",
-    "write_probabilities",
-    "write_values",
 ]
 
 SUFFIXES = (*pictures.SUFFIXES, *raster.SUFFIXES, *nifti.SUFFIXES)
 """File name endings that can be read, in lower case."""
-
-
-def stem(path: str | Path) -> str:
-    """File name without its ending; ``.nii.gz`` is one ending."""
-    name = Path(path).name
-    return name[: len(name) - len(_suffix(path))]
 
 
 def find_images(folder: str | Path) -> list[Path]:
@@ -60,10 +46,12 @@ def find_images(folder: str | Path) -> list[Path]:
     )
 
 
-def read_image(
+def open_image(
     path: str | Path, *, bands: Sequence[str] | int | None = None, nodata: float | None = None
-) -> Image:
-    """An image with the bands wanted.
+) -> Source:
+    """An image with the bands wanted, to be read a few rows at a time and closed.
+
+    Pictures are decoded whole, since their formats have no other way.
 
     Args:
         bands: Names or count, see ``select_bands``; None takes what the file has.
@@ -75,20 +63,26 @@ def read_image(
         ImportError: If the package that reads the format is not installed; names the extra.
     """
     path = existing(path)
+    source: Source
     match _format(path):
         case "picture":
-            image = pictures.read_picture(path)
+            source = ImageSource(pictures.read_picture(path))
         case "raster":
-            image = raster.read_raster(
-                path, count=bands if bands is None or isinstance(bands, int) else len(bands)
-            )
-            if _suffix(path) == ".png":
-                image = replace(image, geometry=PictureGeometry(image.valid.shape))
+            count = bands if bands is None or isinstance(bands, int) else len(bands)
+            source = raster.RasterSource(path, count)
+            if suffix(path) == ".png":
+                source.geometry = PictureGeometry(source.size)
         case _:
-            image = nifti.read_volume(path)
-    if nodata is not None:
-        image = replace(image, valid=image.valid & has_data(image.data, nodata))
-    return image if bands is None else select_bands(image, bands, path)
+            source = nifti.VolumeSource(path)
+    return select_bands(source, bands, nodata, path)
+
+
+def read_image(
+    path: str | Path, *, bands: Sequence[str] | int | None = None, nodata: float | None = None
+) -> Image:
+    """A whole image with the bands wanted; arguments and errors as of `open_image`."""
+    with open_image(path, bands=bands, nodata=nodata) as source:
+        return source.image()
 
 
 def read_mask(path: str | Path, like: Image | None = None) -> np.ndarray:
@@ -131,73 +125,6 @@ def read_target(path: str | Path, like: Image, *, bands: Sequence[str]) -> Image
     return target
 
 
-def output_suffix(image: Image, *, layers: bool = False) -> str:
-    """Ending of the files that keep an image's place; ``layers`` for results with several bands."""
-    if isinstance(image.geometry, VolumeGeometry):
-        return ".nii.gz"
-    if isinstance(image.geometry, RasterGeometry):
-        return ".tif"
-    return ".npy" if layers else ".png"
-
-
-def write_labels(path: str | Path, labels: np.ndarray, like: Image, classes: Sequence[ClassSpec]) -> None:
-    """A label map in the place of ``like``, in the format of ``path``.
-
-    GeoTIFF and PNG carry the classes' colours; no-data is 255 (in GeoTIFF marked as nodata).
-
-    Args:
-        labels: uint8 (*size) of class indices, or (K, *size) of 0 and 1 for classes that overlap.
-    """
-    path, labels = Path(path), np.asarray(labels, np.uint8)
-    layers = labels[None] if labels.ndim == like.valid.ndim else labels
-    many = labels.ndim > like.valid.ndim
-    _require(path, like, layers=many)
-    if path.suffix.lower() == ".npy":
-        _write_array(path, labels)
-    elif isinstance(like.geometry, VolumeGeometry):
-        nifti.write_volume(path, labels, like.geometry)
-    elif path.suffix.lower() == ".png":
-        pictures.write_picture_labels(path, labels, classes)
-    else:
-        names = [c.name for c in classes] if many else ["class"]
-        colours = () if many else classes
-        assert isinstance(like.geometry, RasterGeometry)
-        raster.write_raster(path, layers, like.geometry, nodata=IGNORE, names=names, colours=colours)
-
-
-def write_probabilities(
-    path: str | Path, probabilities: np.ndarray, like: Image, names: Sequence[str] = ()
-) -> None:
-    """Probabilities (K, *size) float32 in the place of ``like``: GeoTIFF, 4D NIfTI, or .npy for pictures.
-
-    In a GeoTIFF pixels without data are NaN, elsewhere they are 0.
-
-    Args:
-        names: Of the classes, for the GeoTIFF's bands.
-    """
-    raster_ = isinstance(like.geometry, RasterGeometry)
-    probabilities = np.where(like.valid, probabilities, np.nan) if raster_ else probabilities
-    write_values(path, probabilities, like, names)
-
-
-def write_values(path: str | Path, values: np.ndarray, like: Image, names: Sequence[str] = ()) -> None:
-    """Numbers (K, *size) float32 in the place of ``like``: GeoTIFF, NIfTI, or .npy for pictures.
-
-    Args:
-        values: NaN where there is no data. NIfTI is 4D only with several bands.
-        names: Of the bands, for the GeoTIFF.
-    """
-    path, values = Path(path), np.asarray(values, np.float32)
-    _require(path, like, layers=True)
-    if path.suffix.lower() == ".npy":
-        _write_array(path, values)
-    elif isinstance(like.geometry, VolumeGeometry):
-        nifti.write_volume(path, values[0] if len(values) == 1 else values, like.geometry)
-    else:
-        assert isinstance(like.geometry, RasterGeometry)
-        raster.write_raster(path, values, like.geometry, nodata=float("nan"), names=names)
-
-
 def _require_place(path: Path, geometry: Geometry, like: Image, what: str) -> None:
     """Refuse a mask or target that is not on its image's grid."""
     if geometry.size != like.valid.shape:
@@ -209,40 +136,12 @@ def _require_place(path: Path, geometry: Geometry, like: Image, what: str) -> No
         )
 
 
-def _suffix(path: str | Path) -> str:
-    name = Path(path).name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
-
-
 def _format(path: Path) -> str:
-    suffix = _suffix(path)
-    if suffix in nifti.SUFFIXES:
+    ending = suffix(path)
+    if ending in nifti.SUFFIXES:
         return "volume"
-    if suffix in raster.SUFFIXES or (suffix == ".png" and pictures.is_deep(path)):
+    if ending in raster.SUFFIXES or (ending == ".png" and pictures.is_deep(path)):
         return "raster"
-    if suffix in pictures.SUFFIXES:
+    if ending in pictures.SUFFIXES:
         return "picture"
-    raise FileError(f"{path}: the ending '{suffix}' is unknown; readable are {', '.join(SUFFIXES)}")
-
-
-def _require(path: Path, like: Image, *, layers: bool) -> None:
-    """Refuse a format that would lose the image's place or the result's layers."""
-    geometry = like.geometry
-    allowed: tuple[str, ...]
-    if isinstance(geometry, VolumeGeometry):
-        allowed = nifti.SUFFIXES
-    elif isinstance(geometry, RasterGeometry) and (geometry.georeferenced or layers):
-        allowed = raster.SUFFIXES
-    elif isinstance(geometry, RasterGeometry):
-        allowed = (*raster.SUFFIXES, ".png")
-    else:
-        allowed = (".npy",) if layers else (".png",)
-    if _suffix(path) not in allowed:
-        raise ValueError(
-            f"{path}: cannot hold this result; give the file one of the endings {', '.join(allowed)}"
-        )
-
-
-def _write_array(path: Path, values: np.ndarray) -> None:
-    with replacing(path) as temporary:
-        np.save(temporary, values)
+    raise FileError(f"{path}: the ending '{ending}' is unknown; readable are {', '.join(SUFFIXES)}")

@@ -1,28 +1,34 @@
-"""Where the results of many inputs go."""
+"""Where the results of many inputs go, and which of them an interrupted run has made already."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .image import find_images, stem
+from .files import stem
+from .image import find_images
+
+LEDGER = ".unetzoo-run.jsonl"
+"""In the output folder while a run is not complete; the same command finishes the rest."""
 
 
-class Job(NamedTuple):
+class Task(NamedTuple):
     """A file to predict and the folder for its result."""
 
     source: Path
     folder: Path
 
 
-def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Job]:
-    """One job per file, and per image in a folder, whose subfolders are kept below ``out``.
+def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Task]:
+    """One task per file, and per image in a folder, whose subfolders are kept below ``out``.
 
     Raises:
         FileNotFoundError: If an input is missing.
         ValueError: If a folder holds no images, or two inputs would be written to one file.
     """
-    jobs = []
+    tasks = []
     for given in map(Path, inputs):
         if not given.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
@@ -30,17 +36,17 @@ def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Job]:
         if not found:
             raise ValueError(f"{given}: the folder holds no image that can be read")
         base = given if given.is_dir() else given.parent
-        jobs += [Job(source, Path(out) / source.parent.relative_to(base)) for source in found]
+        tasks += [Task(source, Path(out) / source.parent.relative_to(base)) for source in found]
     taken: dict[Path, Path] = {}
-    for job in jobs:
-        name = job.folder / stem(job.source)
+    for task in tasks:
+        name = task.folder / stem(task.source)
         if name in taken:
             raise ValueError(
-                f"{taken[name]} and {job.source} would both be written to {name}; "
+                f"{taken[name]} and {task.source} would both be written to {name}; "
                 "predict them into two folders"
             )
-        taken[name] = job.source
-    return jobs
+        taken[name] = task.source
+    return tasks
 
 
 def make_folder(folder: Path) -> bool:
@@ -57,3 +63,44 @@ def make_folder(folder: Path) -> bool:
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"{folder}: this output folder cannot be written to")
     return new
+
+
+def key_of(source: Path, how: str) -> str:
+    """Differs wherever a result would: by the input, as it is now, and by how it is predicted."""
+    known = source.stat()
+    told = json.dumps([str(source.resolve()), known.st_size, known.st_mtime_ns, how])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+class Ledger:
+    """What a run has finished, one line each; gone when everything is.
+
+    Lines are appended whole, so several processes may work on one folder, and a line that was cut short by
+    the end of a process counts for nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LEDGER
+        self._finished: dict[str, str] = {}
+        if self.path.is_file():
+            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    entry = json.loads(line)
+                    self._finished[str(entry["key"])] = str(entry["target"])
+                except (ValueError, KeyError, TypeError):
+                    continue
+
+    def finished(self, key: str) -> Path | None:
+        """The result of a task that was finished before, if it is still there."""
+        target = self._finished.get(key)
+        return self.path.parent / target if target and (self.path.parent / target).is_file() else None
+
+    def note(self, key: str, target: Path) -> None:
+        """A task is finished."""
+        entry = json.dumps({"key": key, "target": os.path.relpath(target, self.path.parent)})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(entry + "\n")
+
+    def close(self) -> None:
+        """The run is complete."""
+        self.path.unlink(missing_ok=True)

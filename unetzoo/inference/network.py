@@ -28,6 +28,7 @@ class OnnxNetwork:
     ) -> None:
         onnxruntime = _onnxruntime()
         self.path = existing(path)
+        self.identity = identity(self.path)
         wanted = list(providers or ["CPUExecutionProvider"])
         _require(wanted, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
@@ -80,6 +81,12 @@ def read_contract(text: str | None, takes: Sequence[object], path: Path) -> Cont
             "export it again"
         )
     return contract
+
+
+def identity(path: Path) -> str:
+    """Differs between two models, and between two states of one file."""
+    known = path.stat()
+    return f"{path.resolve()} {known.st_size} {known.st_mtime_ns}"
 
 
 def _require(wanted: Sequence[str], there: Sequence[str]) -> None:

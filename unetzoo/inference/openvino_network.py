@@ -7,7 +7,7 @@ import numpy as np
 
 from .contract import METADATA_KEY
 from .files import FileError, existing
-from .network import read_contract
+from .network import identity, read_contract
 
 
 class OpenVinoNetwork:
@@ -24,6 +24,7 @@ class OpenVinoNetwork:
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         openvino = _openvino()
         self.path = existing(path)
+        self.identity = identity(self.path)
         core = openvino.Core()
         try:
             model = core.read_model(str(self.path))
@@ -54,7 +55,7 @@ class OpenVinoNetwork:
 
 def _openvino() -> Any:
     try:
-        import openvino  # type: ignore[import-not-found, unused-ignore]  # optional
+        import openvino
     except ImportError as error:
         raise ImportError("this device needs OpenVINO: pip install 'unetzoo-runtime[openvino]'") from error
     return openvino

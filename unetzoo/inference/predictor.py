@@ -1,21 +1,34 @@
 """From an image to a label map, and from files to files; evaluation uses the same function."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
+from .backends import open_network
 from .check import check_image
 from .contract import IGNORE, Contract
+from .decode import channels, labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
+from .ensemble import Ensemble, Member
+from .filejob import DEFAULT_BATCH, FileJob, Options, Outcome, memory_of
 from .geometry import Image
-from .image import output_suffix, read_image, stem, write_labels, write_probabilities, write_values
-from .jobs import make_folder, plan
+from .image import open_image
+from .imagejob import Decode, ImageJob, Output
+from .jobs import Ledger, key_of, make_folder, plan
 from .network import OnnxNetwork
-from .normalise import normalise
 from .openvino_network import OpenVinoNetwork
 from .progress import Bar
-from .tiling import Network, predict_tiled
+from .source import ImageSource
+from .tiling import Job, run
+from .views import averaged, views
+from .windows import Network
+
+__all__ = ["Options", "Outcome", "Prediction", "Predictor", "Seen"]
+
+_THREADS = 3  # one reads, one writes, one opens the next file
 
 
 class Prediction(NamedTuple):
@@ -28,12 +41,13 @@ class Prediction(NamedTuple):
     probabilities: np.ndarray
 
 
-class Outcome(NamedTuple):
-    """What became of one input of ``predict_files``: the file written, or the reason why there is none."""
+class Seen(TypedDict, total=False):
+    """How an image in memory is predicted; see `Predictor.predict`."""
 
-    source: Path
-    target: Path | None
-    error: str | None
+    flips: bool
+    rotations: bool
+    batch_size: int
+    progress: Callable[[int, int], None] | None
 
 
 class Predictor:
@@ -47,7 +61,37 @@ class Predictor:
         self.network = network
         self.contract = contract
 
-    # these two make a plain Predictor, also when called on a subclass whose constructor takes something else
+    # these make a plain Predictor, also when called on a subclass whose constructor takes something else
+    @staticmethod
+    def open(
+        paths: str | Path | Sequence[str | Path],
+        *,
+        backend: str = "onnxruntime",
+        device: str = "cpu",
+        threads: int | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> "Predictor":
+        """The predictor that an exported file describes, or the mean of several, such as the folds of one.
+
+        Args:
+            backend: ``onnxruntime``, ``openvino``, or ``auto``: the fastest on a short warm-up.
+            device: ``cpu``, ``cuda`` or ``tensorrt``, the latter two of ONNX Runtime.
+            threads: Of one operation on the CPU; None lets the back end take all cores.
+            tell: Called with a sentence that says what computes, where there was a choice.
+
+        Raises:
+            ValueError: If a file is damaged or none of ours, what was asked for is missing, or the files
+                contradict each other.
+            ImportError: If the back end is not installed.
+        """
+        several = [paths] if isinstance(paths, str | Path) else list(paths)
+        networks = [open_network(path, backend, device, threads, tell) for path in several]
+        if len(networks) == 1:
+            return Predictor(networks[0], networks[0].contract)
+        members = zip(networks, several, strict=True)
+        mean = Ensemble([Member(network, network.contract, str(path)) for network, path in members])
+        return Predictor(mean, mean.contract)
+
     @staticmethod
     def from_onnx(
         path: str | Path, *, threads: int | None = None, providers: Sequence[str] | None = None
@@ -66,68 +110,36 @@ class Predictor:
         """Refuse an image that contradicts the contract, see ``check_image``; ``name`` is for the message."""
         check_image(image, self.contract.data, name)
 
-    def logits(
-        self,
-        image: Image,
-        *,
-        flips: bool = False,
-        batch_size: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> np.ndarray:
-        """What the network says of the normalised image, (channels, *size) float32."""
-        return predict_tiled(
-            self.network,
-            normalise(image, self.contract.data.normalisation),
-            tile=self.contract.data.tile,
-            overlap=self.contract.overlap,
-            blend=self.contract.blend,
-            batch_size=batch_size,
-            flips=flips,
-            progress=progress,
-        )
+    def logits(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
+        """What the network says of the normalised image, (channels, *size) float32; 0 far from any data.
 
-    def predict(
-        self,
-        image: Image,
-        *,
-        flips: bool = False,
-        batch_size: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Prediction:
+        Args: as of `predict`.
+        """
+        count = channels(self.contract)
+        return self._compute(image, [_Kept(lambda logits, _: logits, count, "float32", None)], how)[0]
+
+    def labels(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
+        """The label map of an image alone; arguments and errors as of `predict`."""
+        require_classes(self.contract)
+        return self._compute(image, [self._label_map()], how)[0]
+
+    def predict(self, image: Image, **how: Unpack[Seen]) -> Prediction:
         """Labels and probabilities of an image.
 
         Args:
             flips: Average over the flips of all axes.
-            batch_size: Tiles per call of the network.
-            progress: Called with the number of tiles done and their total.
+            rotations: Average over quarter turns in the plane.
+            batch_size: Windows per call of the network.
+            progress: Called with the number of windows done and their total.
 
         Raises:
             ValueError: If the model predicts an image and no classes.
         """
-        data = self.contract.data
-        if data.target is not None:
-            raise ValueError(
-                f"{self.contract.name} predicts an image ({', '.join(data.target.bands)}) and no classes; "
-                "call values() instead of predict(), and leave probabilities false"
-            )
-        if image.valid.any():
-            logits = self.logits(image, flips=flips, batch_size=batch_size, progress=progress)
-            probabilities = _probabilities(logits, self.contract)
-        else:
-            probabilities = np.zeros((len(data.classes), *image.valid.shape), np.float32)
-        labels = (probabilities > 0.5 if data.multilabel else probabilities.argmax(axis=0)).astype(np.uint8)
-        labels[..., ~image.valid] = IGNORE
-        probabilities[:, ~image.valid] = 0
-        return Prediction(labels, probabilities)
+        require_classes(self.contract)
+        kept = _Kept(probabilities_of_logits, len(self.contract.data.classes), "float32", 0)
+        return Prediction(*self._compute(image, [self._label_map(), kept], how))
 
-    def values(
-        self,
-        image: Image,
-        *,
-        flips: bool = False,
-        batch_size: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> np.ndarray:
+    def values(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
         """The image predicted from an image, (K, *size) float32 in the target's unit, NaN without data.
 
         Args: as of `predict`.
@@ -138,109 +150,180 @@ class Predictor:
         target = self.contract.data.target
         if target is None:
             raise ValueError(f"{self.contract.name} predicts classes and no image; call predict()")
-        found = np.full((len(target.bands), *image.valid.shape), np.nan, np.float32)
-        if image.valid.any():
-            outputs = self.logits(image, flips=flips, batch_size=batch_size, progress=progress)
-            if len(outputs) != len(found):
-                raise ValueError(
-                    f"the network gives {len(outputs)} channel(s) where its contract says {len(found)}"
-                )
-            for band, output, mean, std in zip(found, outputs, target.mean, target.std, strict=True):
-                band[image.valid] = output[image.valid] * np.float32(std) + np.float32(mean)
-        return found
+        kept = _Kept(values_of_outputs, len(target.bands), "float32", np.nan)
+        return self._compute(image, [kept], how)[0]
+
+    def memory(self, source: str | Path, **options: Unpack[Options]) -> int:
+        """Bytes that predicting a file holds at most, beside the network; the image is not read for it."""
+        data = self.contract.data
+        with open_image(source, bands=data.bands, nodata=data.nodata) as image:
+            return memory_of(image, self.contract, options)
 
     def predict_file(
         self,
         source: str | Path,
         target: str | Path,
         *,
-        probabilities: bool = False,
-        flips: bool = False,
-        batch_size: int = 4,
         progress: Callable[[int, int], None] | None = None,
+        **options: Unpack[Options],
     ) -> Path:
         """Write the label map of a file, or the image predicted from it, in its own place, and return where.
 
+        The file is read, predicted and written a band at a time, so it may be larger than memory. The result
+        appears under its name when it is complete; what an interrupted call has computed is used by the next.
+
         Args:
             target: The file to write, or a folder, where it gets the name of ``source`` and a fitting ending.
-            probabilities: Also write ``<name>_probabilities`` beside it (GeoTIFF, 4D NIfTI, or .npy).
+            progress: Called with the number of windows done and their total.
+            options: See `Options`.
         """
-        source, target = Path(source), Path(target)
-        data = self.contract.data
-        image = read_image(source, bands=data.bands, nodata=data.nodata)
-        self.check(image, str(source))
-        if target.is_dir():
-            layers = data.multilabel or data.target is not None
-            target = target / (stem(source) + output_suffix(image, layers=layers))
-        if target.resolve() == source.resolve():
-            raise ValueError(f"{target}: would overwrite the input; choose another folder or name")
-        if data.target is not None and not probabilities:
-            values = self.values(image, flips=flips, batch_size=batch_size, progress=progress)
-            write_values(target, values, image, data.target.bands)
-            return target
-        prediction = self.predict(image, flips=flips, batch_size=batch_size, progress=progress)
-        write_labels(target, prediction.labels, image, data.classes)
-        if probabilities:
-            beside = target.with_name(f"{stem(target)}_probabilities{output_suffix(image, layers=True)}")
-            write_probabilities(beside, prediction.probabilities, image, [c.name for c in data.classes])
-        return target
+        with ThreadPoolExecutor(_THREADS) as background:
+            job = self._file_job(Path(source), Path(target), options, background)
+            job.progress = progress
+            self._run_files([job], options)
+        if job.error is not None:
+            raise job.error
+        assert job.outcome is not None
+        assert job.outcome.target is not None
+        return job.outcome.target
 
     def predict_files(
-        self,
-        inputs: Sequence[str | Path],
-        out: str | Path,
-        *,
-        probabilities: bool = False,
-        flips: bool = False,
-        batch_size: int = 4,
+        self, inputs: Sequence[str | Path], out: str | Path, **options: Unpack[Options]
     ) -> list[Outcome]:
         """Label maps of files and of all images in folders, with a progress bar on standard error.
 
-        A file that fails is reported there and does not stop the others; subfolders are kept.
+        A file that fails is reported there and does not stop the others; subfolders are kept. After an
+        interruption the same call finishes what is missing.
+
+        Args:
+            options: See `Options`.
 
         Raises:
             FileNotFoundError: If an input is missing.
             OSError: If the output folder cannot be written.
             ValueError: If a folder holds no images, or two inputs would be written to one file.
         """
-        jobs = plan(inputs, out)
-        made = [folder for folder in sorted({job.folder for job in jobs}) if make_folder(folder)]
-        outcomes = []
-        bar = Bar(len(jobs))
-        for source, folder in jobs:
-            bar.start(source.name)
-            try:
-                target = self.predict_file(
-                    source,
-                    folder,
-                    probabilities=probabilities,
-                    flips=flips,
-                    batch_size=batch_size,
-                    progress=bar.part,
-                )
-                outcomes.append(Outcome(source, target, None))
-            except (ValueError, OSError, ImportError, MemoryError) as error:
-                message = str(error) or f"{source}: {type(error).__name__}"
-                outcomes.append(Outcome(source, None, message))
-                bar.say(f"error: {message}")
+        tasks = plan(inputs, out)
+        how = self._how(options)
+        made = [folder for folder in sorted({task.folder for task in tasks}) if make_folder(folder)]
+        ledger = Ledger(Path(out))
+        outcomes: dict[Path, Outcome] = {}
+        bar = Bar(len(tasks))
+
+        def ended(job: FileJob) -> None:
+            assert job.outcome is not None
+            outcomes[job.source] = job.outcome
+            if job.outcome.target is None:
+                bar.say(f"error: {job.outcome.error}")
+            elif how is not None:
+                ledger.note(key_of(job.source, how), job.outcome.target)
             bar.finish()
+
+        def jobs(background: Executor) -> Iterator[FileJob]:
+            for source, folder in tasks:
+                before = None if how is None else ledger.finished(key_of(source, how))
+                if before is not None:
+                    outcomes[source] = Outcome(source, before, None)
+                    bar.finish()
+                else:
+                    job = self._file_job(source, folder, options, background)
+                    job.tell, job.ended, job.progress = bar.say, ended, bar.part
+                    bar.start(source.name)
+                    yield job
+
+        with ThreadPoolExecutor(_THREADS) as background:
+            self._run_files(jobs(background), options)
         bar.close()
+        if all(outcome.target is not None for outcome in outcomes.values()):
+            ledger.close()
         for folder in reversed(made):
             if not any(folder.iterdir()):
                 folder.rmdir()
-        return outcomes
+        return [outcomes[source] for source, _ in tasks]
+
+    def _file_job(self, source: Path, target: Path, options: Options, background: Executor) -> FileJob:
+        return FileJob(source, target, self.contract, options, how=self._how(options), background=background)
+
+    def _run_files(self, jobs: Iterable[FileJob], options: Options) -> None:
+        begun: list[FileJob] = []
+        try:
+            self._run(_ahead(jobs, begun), options)
+        except BaseException:  # Ctrl-C, too: what is done stays for another try
+            for job in begun:
+                job.leave()
+            raise
+
+    def _run(self, jobs: Iterable[Job], options: Options) -> None:
+        ways = views(
+            self.contract.data.tile,
+            flips=options.get("flips", False),
+            rotations=options.get("rotations", False),
+        )
+        run(jobs, averaged(self.network, ways), batch_size=options.get("batch_size", DEFAULT_BATCH))
+
+    def _how(self, options: Options) -> str | None:
+        """Everything but the image that a result depends on; None if the network cannot tell who it is."""
+        identity = getattr(self.network, "identity", None)
+        if identity is None:
+            return None
+        kept = {key: value for key, value in sorted(options.items()) if key not in ("batch_size", "max_ram")}
+        return json.dumps([identity, self.contract.to_json(), kept])
+
+    def _compute(self, image: Image, kept: "Sequence[_Kept]", how: Seen) -> list[np.ndarray]:
+        """Results of an image in memory, all at once."""
+        outputs = [Output(k.decode, k.count, k.dtype, k.missing, k) for k in kept]
+        job = _Strict(ImageSource(image), self.contract, outputs, progress=how.get("progress"))
+        options: Options = {
+            "flips": how.get("flips", False),
+            "rotations": how.get("rotations", False),
+            "batch_size": how.get("batch_size", DEFAULT_BATCH),
+        }
+        self._run([job], options)
+        return [k.whole() for k in kept]
+
+    def _label_map(self) -> "_Kept":
+        data = self.contract.data
+        return _Kept(
+            labels_of_logits,
+            len(data.classes) if data.multilabel else 1,
+            "uint8",
+            IGNORE,
+            flat=not data.multilabel,
+        )
 
 
-def _probabilities(logits: np.ndarray, contract: Contract) -> np.ndarray:
-    """(channels, *size) logits to (K, *size); one logit for two classes gives both their probabilities."""
-    channels = (
-        1 if contract.activation == "sigmoid" and not contract.data.multilabel else len(contract.data.classes)
-    )
-    if len(logits) != channels:
-        raise ValueError(f"the network gives {len(logits)} channel(s) where its contract says {channels}")
-    if contract.activation == "softmax":
-        exponentials = np.exp(logits - logits.max(axis=0))
-        return np.asarray(exponentials / exponentials.sum(axis=0))
-    # the logistic function in a form that does not overflow
-    p = np.exp(-np.logaddexp(np.float32(0), -logits))
-    return p if contract.data.multilabel else np.concatenate([1 - p, p])
+class _Strict(ImageJob):
+    """The only image there is: whatever goes wrong with it is the caller's."""
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+
+class _Kept:
+    """Rows of a result in memory."""
+
+    def __init__(
+        self, decode: Decode, count: int, dtype: str, missing: float | None, *, flat: bool = False
+    ) -> None:
+        self.decode, self.count, self.dtype, self.missing = decode, count, dtype, missing
+        self._flat, self._pieces = flat, list[np.ndarray]()
+
+    def append(self, piece: np.ndarray) -> None:
+        self._pieces.append(piece)
+
+    def whole(self) -> np.ndarray:
+        found = np.concatenate(self._pieces, axis=1)
+        return found[0] if self._flat else found
+
+
+def _ahead(jobs: Iterable[FileJob], begun: list[FileJob]) -> Iterator[FileJob]:
+    """The same jobs, the next of which is opened while one is computed; those under way are in ``begun``."""
+    waiting: FileJob | None = None
+    for job in jobs:
+        job.prepare()
+        begun[:] = [*(other for other in begun if other.outcome is None), job]
+        if waiting is not None:
+            yield waiting
+        waiting = job
+    if waiting is not None:
+        yield waiting

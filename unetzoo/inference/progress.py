@@ -23,6 +23,8 @@ class Bar:
         self.done = 0
         self.name = ""
         self._last = 0.0
+        self._begun = time.monotonic()
+        self._parts = 0
 
     def start(self, name: str) -> None:
         """The next file begins."""
@@ -31,6 +33,7 @@ class Bar:
 
     def part(self, done: int, total: int) -> None:
         """``done`` of ``total`` parts of the current file are ready."""
+        self._parts += 1
         self._draw(done / total)
 
     def finish(self) -> None:
@@ -55,8 +58,23 @@ class Bar:
         share = min(1.0, (self.done + part) / max(1, self.total))
         filled = round(share * _WIDTH)
         bar = "#" * filled + "." * (_WIDTH - filled)
-        self.stream.write(f"\r\x1b[K[{bar}] {self.done}/{self.total} {self.name[:40]}")
+        self.stream.write(
+            f"\r\x1b[K[{bar}] {self.done}/{self.total} {self.name[:40]}{self._pace(share, now)}"
+        )
         self.stream.flush()
+
+    def _pace(self, share: float, now: float) -> str:
+        """Parts a second and the time left, once they can be told."""
+        elapsed = now - self._begun
+        if share == 0 or elapsed < 1:
+            return ""
+        left = round(elapsed / share - elapsed)
+        clock = (
+            f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
+            if left >= 3600
+            else f"{left // 60}:{left % 60:02}"
+        )
+        return f"  {self._parts / elapsed:.1f} windows/s, {clock} left"
 
     def _clear(self) -> None:
         if self.shown:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from .contract import ClassSpec
-from .files import FileError, existing, reading, replacing
-from .geometry import Image, RasterGeometry, has_data
+from .files import FileError, reading, replacing
+from .geometry import RasterGeometry, Rows, has_data
+from .source import Source
 
 SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
 
+_BLOCK = 256
+_CACHE = 64 * 2**20  # bytes of decoded blocks that GDAL may keep
 
-def read_raster(path: Path, count: int | None = None) -> Image:
-    """The raster's bands in the file's dtype.
+
+class RasterSource(Source):
+    """A raster's bands in the file's dtype, read in bands of rows.
 
     A pixel is valid if the file's dataset mask and ``has_data`` say so and no band is NaN or infinite. Band
     names are the descriptions, if every band has its own. A palette becomes RGB.
@@ -26,27 +30,60 @@ def read_raster(path: Path, count: int | None = None) -> Image:
         count: Number of bands wanted. GDAL flags the fourth of four 8-bit bands as alpha whatever it holds;
             it is taken for data if that gives the number wanted, or if its description is not "alpha".
     """
-    with _opened(path) as source:
-        data = _read(source, path)
-        names = [name or "" for name in source.descriptions]
-        kinds = [kind.name for kind in source.colorinterp]
-        alpha = [i for i, kind in enumerate(kinds) if kind == "alpha"]
-        if alpha and (count == len(data) or names[alpha[0]].lower() not in ("", "alpha")):
-            valid = np.ones(data.shape[1:], bool)
-        else:
-            valid = source.dataset_mask() > 0
-            data = np.delete(data, alpha, axis=0) if alpha else data
-            names = [name for i, name in enumerate(names) if i not in alpha]
-        if kinds == ["palette"]:
-            data, names = _palette(source)[data[0]].transpose(2, 0, 1), []
-        elif source.nodata is not None:
-            valid &= has_data(data, source.nodata)
-        geometry = _geometry(source)
-    if data.dtype.kind == "f":
-        valid &= np.isfinite(data).all(axis=0)
-    bands = tuple(names) if all(names) and len(set(names)) == len(names) else ()
-    spacing, unit = _spacing(geometry)
-    return Image(np.ascontiguousarray(data), valid, bands, spacing, unit, geometry)
+
+    def __init__(self, path: Path, count: int | None = None) -> None:
+        self._path = path
+        with reading(path, "a TIFF"), _frugal(), _quiet():
+            self._file = _open(path)
+            names = [name or "" for name in self._file.descriptions]
+            kinds = [kind.name for kind in self._file.colorinterp]
+            self._alpha = [i for i, kind in enumerate(kinds) if kind == "alpha"]
+            is_data = count == len(kinds) or (
+                self._alpha and names[self._alpha[0]].lower() not in ("", "alpha")
+            )
+            self._masked = not (self._alpha and is_data)
+            if self._masked:
+                names = [name for i, name in enumerate(names) if i not in self._alpha]
+            self._palette = _palette(self._file) if kinds == ["palette"] else None
+            geometry = _geometry(self._file)
+            spacing, unit = _spacing(geometry)
+            block_rows, block_columns = self._file.block_shapes[0]
+            dtype = np.dtype(np.uint8 if self._palette is not None else self._file.dtypes[0])
+        across = -(-self._file.width // block_columns) * block_columns
+        super().__init__(
+            geometry,
+            3 if self._palette is not None else len(names),
+            dtype,
+            bands=tuple(names)
+            if self._palette is None and all(names) and len(set(names)) == len(names)
+            else (),
+            spacing=spacing,
+            unit=unit,
+            # GDAL decodes whole blocks
+            held=min(_CACHE, block_rows * across * len(kinds) * dtype.itemsize),
+        )
+
+    def read(self, first: int, last: int) -> Rows:
+        """Rows over the whole width."""
+        with reading(self._path, "a TIFF"), _frugal(), _quiet():
+            window = ((first, last), (0, self._file.width))
+            data: np.ndarray = self._file.read(window=window)
+            if self._masked:
+                valid = self._file.dataset_mask(window=window) > 0
+                data = np.delete(data, self._alpha, axis=0) if self._alpha else data
+            else:
+                valid = np.ones(data.shape[1:], bool)
+            if self._palette is not None:
+                data = np.ascontiguousarray(self._palette[data[0]].transpose(2, 0, 1))
+            elif self._file.nodata is not None:
+                valid &= has_data(data, self._file.nodata)
+        if data.dtype.kind == "f":
+            valid &= np.isfinite(data).all(axis=0)
+        return Rows(data, valid)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def read_raster_mask(path: Path) -> tuple[np.ndarray, RasterGeometry]:
@@ -54,8 +91,8 @@ def read_raster_mask(path: Path) -> tuple[np.ndarray, RasterGeometry]:
 
     A band flagged as alpha is dropped if the others agree; else it is the fourth of four layers, see above.
     """
-    with _opened(path) as source:
-        data = _read(source, path)
+    with reading(path, "a TIFF"), _frugal(), _quiet(), _open(path) as source:
+        data = source.read()
         kinds = [kind.name for kind in source.colorinterp]
         geometry = _geometry(source)
     layers = data[[i for i, kind in enumerate(kinds) if kind != "alpha"]]
@@ -64,70 +101,96 @@ def read_raster_mask(path: Path) -> tuple[np.ndarray, RasterGeometry]:
 
 def write_raster(
     path: Path,
-    bands: np.ndarray,
+    rows: Iterable[np.ndarray],
     like: RasterGeometry,
     *,
+    count: int,
+    dtype: str,
     nodata: float | None,
     names: Sequence[str] = (),
     colours: Sequence[ClassSpec] = (),
+    overviews: str | None = None,
+    cloud: bool = False,
 ) -> None:
-    """Bands (C, H, W) as a tiled, compressed GeoTIFF in the place of ``like``.
+    """A tiled, compressed GeoTIFF in the place of ``like``.
 
     Args:
+        rows: The result from top to bottom, in pieces (count, rows, W) of any height.
         nodata: Value of pixels without data; None: there are none.
         names: Band descriptions.
         colours: Classes whose colours make a palette for a single band.
+        overviews: How smaller copies of a large raster are made, ``mode`` or ``average``; None: there are none.
+        cloud: Order the file as a cloud-optimised GeoTIFF, which takes a second copy.
     """
     rasterio = _rasterio()
     profile: dict[str, Any] = {
         "driver": "GTiff",
-        "count": len(bands),
+        "count": count,
         "height": like.size[0],
         "width": like.size[1],
-        "dtype": bands.dtype.name,
+        "dtype": dtype,
         "nodata": nodata,
         "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
+        "blockxsize": _BLOCK,
+        "blockysize": _BLOCK,
         "compress": "deflate",
-        "predictor": 3 if bands.dtype.kind == "f" else 1,
+        "predictor": 3 if np.dtype(dtype).kind == "f" else 1,
         "bigtiff": "if_safer",
     }
-    if len(bands) == 1 and colours:
+    if count == 1 and colours:
         profile["photometric"] = "palette"
     if like.crs is not None or not like.transform.is_identity:
         profile |= {"crs": like.crs, "transform": like.transform}
-    with _quiet(), replacing(path) as temporary, rasterio.open(temporary, "w", **profile) as target:
-        if like.gcps[0]:
-            target.gcps = like.gcps
-        if like.rpcs is not None:
-            target.rpcs = like.rpcs
-        if like.point:
-            target.update_tags(AREA_OR_POINT="Point")
-        if len(bands) == 1 and colours:
-            target.write_colormap(1, {i: c.colour for i, c in enumerate(colours)})
-        for i, name in enumerate(names, start=1):
-            target.set_band_description(i, name)
-        target.write(bands)
+    with _frugal(), _quiet(), replacing(path) as temporary:
+        with rasterio.open(temporary, "w", **profile) as target:
+            if like.gcps[0]:
+                target.gcps = like.gcps
+            if like.rpcs is not None:
+                target.rpcs = like.rpcs
+            if like.point:
+                target.update_tags(AREA_OR_POINT="Point")
+            if count == 1 and colours:
+                target.write_colormap(1, {i: c.colour for i, c in enumerate(colours)})
+            for i, name in enumerate(names, start=1):
+                target.set_band_description(i, name)
+            first = 0
+            for piece in _whole_blocks(rows):
+                target.write(piece, window=((first, first + piece.shape[1]), (0, like.size[1])))
+                first += piece.shape[1]
+        factors = [2**k for k in range(1, 32) if max(like.size) >> k >= 2 * _BLOCK]
+        if factors and overviews:
+            with rasterio.open(temporary, "r+") as target:
+                target.build_overviews(factors, rasterio.enums.Resampling[overviews])
+        if cloud:
+            with replacing(temporary) as ordered:
+                options = {"compress": "deflate", "predictor": profile["predictor"], "bigtiff": "if_safer"}
+                rasterio.shutil.copy(temporary, ordered, driver="COG", **options)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    rasterio = _rasterio()
-    existing(path)
-    with reading(path, "a TIFF"), _quiet(), rasterio.open(path) as source:
-        yield source
+def _whole_blocks(rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same rows in pieces of whole blocks, so that none is compressed twice."""
+    rest: np.ndarray | None = None
+    for piece in rows:
+        rest = piece if rest is None else np.concatenate([rest, piece], axis=1)
+        whole = rest.shape[1] // _BLOCK * _BLOCK
+        if whole:
+            yield rest[:, :whole]
+            rest = rest[:, whole:]
+    if rest is not None and rest.shape[1]:
+        yield rest
 
 
-def _read(source: Any, path: Path) -> np.ndarray:
+def _open(path: Path) -> Any:
+    source = _rasterio().open(path)
     if len(source.subdatasets) > 1:
         raise FileError(
             f"{path}: holds {len(source.subdatasets)} pages; save the page to use as a file of its own"
         )
-    data: np.ndarray = source.read()
-    if data.dtype.kind not in "iuf":
-        raise FileError(f"{path}: bands of type {data.dtype} are not supported; store integers or floats")
-    return data
+    if np.dtype(source.dtypes[0]).kind not in "iuf":
+        raise FileError(
+            f"{path}: bands of type {source.dtypes[0]} are not supported; store integers or floats"
+        )
+    return source
 
 
 def _palette(source: Any) -> np.ndarray:
@@ -157,6 +220,11 @@ def _spacing(geometry: RasterGeometry) -> tuple[tuple[float, ...] | None, str]:
     return (math.hypot(t.b, t.e) * metres, math.hypot(t.a, t.d) * metres), "m" if crs.is_projected else "deg"
 
 
+def _frugal() -> Any:
+    """GDAL would keep decoded blocks up to a twentieth of the machine's memory."""
+    return _rasterio().Env(GDAL_CACHEMAX=_CACHE)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """A raster without a place is a picture here, nothing to warn of."""
@@ -170,6 +238,8 @@ def _quiet() -> Iterator[None]:
 def _rasterio() -> Any:
     try:
         import rasterio
+        import rasterio.enums
+        import rasterio.shutil
     except ImportError as error:
         raise ImportError("TIFF files need rasterio: pip install 'unetzoo-runtime[geo]'") from error
     return rasterio

@@ -1,46 +1,155 @@
-"""A network over an image of any size: overlapping tiles, blended without seams."""
+"""A network over an image of any size, window by window, keeping no more than what windows share.
 
-import functools
+Every way to predict goes through here: files larger than memory, arrays, validation during training.
+"""
+
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
-Network = Callable[[np.ndarray], np.ndarray]
-"""(B, C, *tile) float32 to logits (B, K, *tile)."""
+from .blending import Accumulator, Emit
+from .geometry import Rows
+from .views import averaged, views
+from .windows import Network, pad_to, require_axes, starts
+
+__all__ = ["Job", "Tiling", "predict_tiled", "run"]
 
 
-def windows(size: Sequence[int], tile: Sequence[int], overlap: float) -> list[tuple[slice, ...]]:
-    """Windows of one size that cover an image, in row-major order.
+class Job(Protocol):
+    """An image on its way through `run`."""
 
-    Neighbours share at least ``overlap`` (a fraction of the tile); starts are spread evenly, so that the last
-    window ends at the border. An axis shorter than the tile has one window of its own length.
+    def windows(self) -> Iterator[np.ndarray | None]:
+        """Inputs (C, *tile) of the network in order; None where there is nothing to predict."""
+
+    def add(self, logits: np.ndarray | None) -> None:
+        """The network's answers (K, *tile) in the same order."""
+
+    def done(self) -> None:
+        """All answers have come."""
+
+    def fail(self, error: Exception) -> None:
+        """Called instead of whatever would come next, if a method above or the network raises."""
+
+
+def run(jobs: Iterable[Job], network: Network, *, batch_size: int) -> None:
+    """Feed the windows of all jobs to a network in full batches, across jobs; empty windows cost nothing."""
+    queue = _Queue(network, batch_size)
+    for job in jobs:
+        queue.guarded(job, queue.take, job)
+        queue.ended.append(job)
+    queue.answer()
+
+
+class _Queue:
+    """Windows that wait for the network, in order, of one or several jobs."""
+
+    def __init__(self, network: Network, batch_size: int) -> None:
+        self.network, self.batch_size = network, batch_size
+        self.batch: list[np.ndarray] = []
+        self.waiting: list[tuple[Job, bool]] = []  # whose window, and whether it is in the batch
+        self.ended: list[Job] = []
+        self.failed: list[Job] = []
+
+    def guarded(self, job: Job, work: Callable[..., None], *args: object) -> None:
+        """One job's trouble is not the others'."""
+        if job not in self.failed:
+            try:
+                work(*args)
+            except Exception as error:
+                self.failed.append(job)
+                job.fail(error)
+
+    def take(self, job: Job) -> None:
+        """Queue all windows of a job, and let the network answer whenever a batch is full."""
+        for x in job.windows():
+            self.waiting.append((job, x is not None))
+            if x is not None:
+                self.batch.append(x)
+            if len(self.batch) in (0, self.batch_size):
+                self.answer()
+            if job in self.failed:
+                break
+
+    def answer(self) -> None:
+        """Hand out what the network says of everything that waits; whoever has ended is done then."""
+        answers: Iterator[np.ndarray] = iter(())
+        try:
+            if self.batch:
+                answers = iter(_checked(self.network, np.stack(self.batch)))
+        except Exception as error:
+            for job in dict.fromkeys(job for job, asked in self.waiting if asked):
+                self.guarded(job, _throw, error)
+        for job, asked in self.waiting:
+            self.guarded(job, job.add, next(answers, None) if asked else None)
+        for job in self.ended:
+            self.guarded(job, job.done)
+        self.batch, self.waiting, self.ended = [], [], []
+
+
+class Tiling:
+    """The windows of one image, and the blending of what the network says of them.
+
+    The network always sees (C, *tile): axes shorter than the tile are mirrored up to it and cut back.
+
+    Args:
+        prepare: Rows of a window to the network's input (C, *window) float32.
+        emit: See `Accumulator`.
+        done: Bands of windows whose finished rows are not wanted again.
     """
-    if len(size) != len(tile):
-        raise ValueError(f"tile {tuple(tile)} does not fit an image of {len(size)} axes, {tuple(size)}")
-    if not 0 <= overlap < 1:
-        raise ValueError(f"overlap is a fraction of the tile, at least 0 and below 1; given {overlap}")
-    axes = [
-        [slice(start, start + min(t, s)) for start in _starts(s, t, overlap)]
-        for s, t in zip(size, tile, strict=True)
-    ]
-    return list(itertools.product(*axes))
 
+    def __init__(
+        self,
+        size: Sequence[int],
+        *,
+        tile: Sequence[int],
+        overlap: float,
+        blend: str,
+        prepare: Callable[[Rows], np.ndarray],
+        emit: Emit,
+        done: int = 0,
+    ) -> None:
+        require_axes(size, tile)
+        self.tile, self.prepare = tuple(tile), prepare
+        self.starts = [starts(s, t, overlap) for s, t in zip(size, tile, strict=True)]
+        self.span = [min(s, t) for s, t in zip(size, tile, strict=True)]
+        # bands whose windows reach into unfinished rows are computed again, and give the same numbers again
+        wanted = self.starts[0][min(done, len(self.starts[0]) - 1)]
+        self.first = next(i for i, s in enumerate(self.starts[0]) if s + self.span[0] > wanted)
+        self.blended = Accumulator(
+            size, self.tile, overlap=overlap, blend=blend, emit=emit, first=self.first, done=done
+        )
 
-def pad_to(x: np.ndarray, size: Sequence[int]) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Mirror the last axes of ``x`` to at least ``size``; also the slices that cut the original out.
+    def __len__(self) -> int:
+        """Number of windows, all in all."""
+        return math.prod(map(len, self.starts)) // len(self.starts[0]) * (len(self.starts[0]) - self.first)
 
-    Use as ``padded[(..., *crop)]``. Padding goes to both sides alike.
-    """
-    spatial = x.shape[-len(size) :]
-    missing = [max(0, want - have) for want, have in zip(size, spatial, strict=True)]
-    before = [m // 2 for m in missing]
-    crop = tuple(slice(b, b + have) for b, have in zip(before, spatial, strict=True))
-    if not any(missing):
-        return x, crop
-    widths = [(0, 0)] * (x.ndim - len(size)) + [(b, m - b) for b, m in zip(before, missing, strict=True)]
-    return np.pad(x, widths, mode="symmetric"), crop
+    def row_spans(self) -> list[tuple[int, int]]:
+        """First and last row that each band of windows needs beyond those of the band before."""
+        first, *others = self.starts[0][self.first :]
+        ends = [start + self.span[0] for start in (first, *others)]
+        return list(zip([first, *ends[:-1]], ends, strict=True))
+
+    def windows(self, rows: Iterable[Rows]) -> Iterator[np.ndarray | None]:
+        """Inputs of the network, from the rows that `row_spans` asks for; None for windows without data."""
+        others = [
+            [slice(start, start + span) for start in axis]
+            for axis, span in zip(self.starts[1:], self.span[1:], strict=True)
+        ]
+        for band in _bands(rows, self.span[0]):
+            for place in itertools.product(*others):
+                valid = band.valid[(slice(None), *place)]
+                if valid.any():
+                    window = Rows(band.data[(slice(None), slice(None), *place)], valid)
+                    yield pad_to(self.prepare(window), self.tile)[0]
+                else:
+                    yield None
+
+    def add(self, logits: np.ndarray | None) -> None:
+        """The answer to the next window; None where the network was not asked."""
+        self.blended.add(logits)
 
 
 def predict_tiled(
@@ -52,72 +161,87 @@ def predict_tiled(
     blend: str = "gaussian",
     batch_size: int = 4,
     flips: bool = False,
+    rotations: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Logits (K, *size) float32 of a whole image (C, *size).
-
-    The network always sees (B, C, *tile): smaller images are mirrored up to the tile and cut back. Weights
-    are the outer product of one vector per axis and are scaled beforehand to sum to one at every pixel, so
-    that one accumulator (K, *size) is all the memory needed, and a pixel seen once keeps its value exactly.
+    """Logits (K, *size) float32 of an array (C, *size) that is the network's input already.
 
     Args:
         overlap: Of neighbouring tiles, as a fraction of the tile.
-        blend: ``gaussian`` (centres of tiles count more, as in nnU-Net, Isensee et al. 2021) or ``constant``.
+        blend: See `axis_weights`.
         batch_size: Tiles per call of the network; no influence on the result.
         flips: Mean of the logits over the flips of all axes (4 in 2D, 8 in 3D).
+        rotations: Likewise over quarter turns in the plane of the last two axes.
         progress: Called with the number of tiles done and their total.
     """
-    tile = tuple(tile)
-    x, crop = pad_to(np.asarray(x, np.float32), tile)
-    size = x.shape[1:]
-    places = windows(size, tile, overlap)
-    weights = [_axis_weights(s, t, overlap, blend) for s, t in zip(size, tile, strict=True)]
-    total: np.ndarray | None = None
-    for first in range(0, len(places), batch_size):
-        batch = places[first : first + batch_size]
-        logits = _flipped_mean(network, np.stack([x[(slice(None), *place)] for place in batch]), flips)
-        if logits.shape[0] != len(batch) or logits.shape[2:] != tile:
-            raise ValueError(f"the network gave {logits.shape} for {len(batch)} tiles of {tile}")
-        if total is None:
-            total = np.zeros((logits.shape[1], *size), np.float32)
-        for place, values in zip(batch, logits, strict=True):
-            vectors = [by_start[where.start] for where, by_start in zip(place, weights, strict=True)]
-            total[(slice(None), *place)] += values * functools.reduce(np.multiply.outer, vectors).astype(
-                np.float32
-            )
-        if progress:
-            progress(first + len(batch), len(places))
-    assert total is not None  # there is always at least one window
-    return total[(slice(None), *crop)]
+    total: list[np.ndarray] = []
+
+    def emit(place: tuple[slice, ...], logits: np.ndarray | None) -> None:
+        assert logits is not None  # an array has no window without data
+        if not total:
+            total.append(np.empty((len(logits), *x.shape[1:]), np.float32))
+        total[0][(slice(None), *place)] = logits
+
+    x = np.asarray(x, np.float32)
+    tiling = Tiling(
+        x.shape[1:], tile=tile, overlap=overlap, blend=blend, prepare=lambda rows: rows.data.copy(), emit=emit
+    )
+    everywhere = np.broadcast_to(True, x.shape[1:])
+    rows = (Rows(x[:, a:b], everywhere[a:b]) for a, b in tiling.row_spans())
+    run(
+        [_ArrayJob(tiling, rows, progress)],
+        averaged(network, views(tile, flips=flips, rotations=rotations)),
+        batch_size=batch_size,
+    )
+    return total[0]
 
 
-def _starts(size: int, tile: int, overlap: float) -> list[int]:
-    if size <= tile:
-        return [0]
-    step = max(1, int(tile * (1 - overlap)))
-    count = math.ceil((size - tile) / step) + 1
-    return [round(i * (size - tile) / (count - 1)) for i in range(count)]
+class _ArrayJob:
+    """The only image there is: whatever goes wrong with it is the caller's."""
+
+    def __init__(
+        self, tiling: Tiling, rows: Iterable[Rows], progress: Callable[[int, int], None] | None
+    ) -> None:
+        self.tiling, self.rows, self.progress = tiling, rows, progress
+        self.count = 0
+
+    def windows(self) -> Iterator[np.ndarray | None]:
+        return self.tiling.windows(self.rows)
+
+    def add(self, logits: np.ndarray | None) -> None:
+        self.tiling.add(logits)
+        self.count += 1
+        if self.progress:
+            self.progress(self.count, len(self.tiling))
+
+    def done(self) -> None:
+        pass
+
+    def fail(self, error: Exception) -> None:
+        raise error
 
 
-def _axis_weights(size: int, tile: int, overlap: float, blend: str) -> dict[int, np.ndarray]:
-    """Weights (tile,) along one axis by the window's start; over the windows they sum to one everywhere."""
-    if blend not in ("gaussian", "constant"):
-        raise ValueError(f"blend '{blend}' is unknown; choose gaussian or constant")
-    # nnU-Net's sigma; at the tile's border the weight is exp(-8), small but never zero
-    distance = (np.arange(tile) - (tile - 1) / 2) / (tile / 8)
-    window = np.exp(-0.5 * distance**2) if blend == "gaussian" else np.ones(tile)
-    starts = _starts(size, tile, overlap)
-    summed = np.zeros(size)
-    for start in starts:
-        summed[start : start + tile] += window
-    return {start: window / summed[start : start + tile] for start in starts}
+def _bands(rows: Iterable[Rows], height: int) -> Iterator[Rows]:
+    """The rows under each band of windows; those shared with the band before are kept, not read again."""
+    band: Rows | None = None
+    for new in rows:
+        if band is None:
+            band = Rows(new.data.copy(), new.valid.copy())  # the rows of an array are the caller's
+        else:
+            kept = height - len(new.valid)
+            for old, more in ((band.data.swapaxes(0, 1), new.data.swapaxes(0, 1)), (band.valid, new.valid)):
+                old[:kept] = old[height - kept :]
+                old[kept:] = more
+        yield band
 
 
-def _flipped_mean(network: Network, batch: np.ndarray, flips: bool) -> np.ndarray:
-    """Mean of the network's logits over the flips of all spatial axes, each flipped back."""
-    if not flips:
-        return network(batch)
-    axes = range(2, batch.ndim)
-    subsets = [s for count in range(batch.ndim - 1) for s in itertools.combinations(axes, count)]
-    flipped = [np.flip(network(np.ascontiguousarray(np.flip(batch, s))), s) for s in subsets]
-    return np.asarray(np.mean(flipped, axis=0, dtype=np.float32))
+def _checked(network: Network, batch: np.ndarray) -> np.ndarray:
+    """Answers, if they have the shape of the questions."""
+    logits = network(batch)
+    if logits.shape[0] != len(batch) or logits.shape[2:] != batch.shape[2:]:
+        raise ValueError(f"the network gave {logits.shape} for {len(batch)} tiles of {batch.shape[2:]}")
+    return logits
+
+
+def _throw(error: Exception) -> None:
+    raise error

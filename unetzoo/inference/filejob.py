@@ -1,0 +1,226 @@
+"""One file on its way to its results; whatever goes wrong with it is told and leaves the others alone."""
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from .check import check_source
+from .contract import IGNORE, Contract
+from .decode import labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
+from .files import FileError, stem
+from .geometry import RasterGeometry
+from .image import open_image
+from .imagejob import Decode, ImageJob, Output, Progress
+from .jobs import key_of
+from .memory import parse_bytes, readable, tiling_bytes
+from .results import Result, labels_of, output_suffix, require_format, write_result
+from .source import Source
+from .spool import Spool
+
+DEFAULT_BATCH = 4
+_WORTH_TELLING = 200 * 10**6  # bytes
+
+
+class Options(TypedDict, total=False):
+    """How files are predicted.
+
+    Keys:
+        probabilities: Also write ``<name>_probabilities`` (GeoTIFF, 4D NIfTI, or .npy).
+        flips: Average over mirrored windows.
+        rotations: Average over windows turned by quarters in the plane.
+        batch_size: Windows per call of the network, of several files where these are small; default 4.
+        max_ram: Bytes, or text such as ``2GB``, that tiling may hold beside the network; a file that needs
+            more is refused before it is read.
+        cloud: Write GeoTIFFs as cloud-optimised ones.
+    """
+
+    probabilities: bool
+    flips: bool
+    rotations: bool
+    batch_size: int
+    max_ram: str | float | None
+    cloud: bool
+
+
+class Outcome(NamedTuple):
+    """What became of one input of ``predict_files``: the file written, or the reason why there is none."""
+
+    source: Path
+    target: Path | None
+    error: str | None
+
+
+class _Output(NamedTuple):
+    """A result file and its rows so far."""
+
+    path: Path
+    result: Result
+    spool: Spool
+
+
+class FileJob:
+    """A file for `run`.
+
+    Args:
+        target: The file to write, or a folder, where it gets the name of ``source`` and a fitting ending.
+        how: Everything but the file that the result depends on; None if that is not known, and nothing can be
+            resumed.
+        background: Opens, reads and writes.
+
+    Attributes:
+        tell: Called with a sentence for the user.
+        ended: Called when there is an outcome.
+        progress: Called with the number of windows done and their total.
+        outcome: What became of it, in the end.
+        error: Why it failed, if it did.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        target: Path,
+        contract: Contract,
+        options: Options,
+        *,
+        how: str | None,
+        background: Executor,
+    ) -> None:
+        self.source, self.target, self.contract, self.options = source, target, contract, options
+        self.tell: Callable[[str], None] = lambda _: None
+        self.ended: Callable[[FileJob], None] = lambda _: None
+        self.progress: Progress | None = None
+        self.outcome: Outcome | None = None
+        self.error: Exception | None = None
+        self._how, self._background = how, background
+        self._opening: Future[ImageJob] | None = None
+        self._opened: Source | None = None
+        self._outputs: list[_Output] = []
+
+    def prepare(self) -> None:
+        """Open and judge the image in the background."""
+        self._opening = self._background.submit(self._open)
+
+    def windows(self) -> Iterator[np.ndarray | None]:
+        """Inputs of the network."""
+        yield from self._image().windows()
+
+    def add(self, logits: np.ndarray | None) -> None:
+        """The answer to the next window."""
+        self._image().add(logits)
+
+    def done(self) -> None:
+        """Write the results under their names."""
+        self._image().done()
+        for path, result, spool in self._outputs:
+            cloud = self.options.get("cloud", False)
+            write_result(path, spool.pieces(), self._image().source.geometry, result, cloud=cloud)
+        self.outcome = Outcome(self.source, self._outputs[0].path, None)
+        self._close(keep=False)
+        self.ended(self)
+
+    def fail(self, error: Exception) -> None:
+        """Tell what went wrong; rows that are done stay for another try unless the file is at fault."""
+        self._close(keep=not isinstance(error, ValueError))
+        if not isinstance(error, ValueError | OSError | ImportError | MemoryError):
+            raise error
+        self.error = error
+        self.outcome = Outcome(self.source, None, str(error) or f"{self.source}: {type(error).__name__}")
+        self.ended(self)
+
+    def leave(self) -> None:
+        """Let go of everything, so that another try can go on."""
+        self._close(keep=True)
+
+    def _image(self) -> ImageJob:
+        assert self._opening is not None
+        return self._opening.result()
+
+    def _close(self, *, keep: bool) -> None:
+        if self._opening is not None and not self._opening.exception():
+            self._opening.result().abandon()
+        for output in self._outputs:
+            output.spool.close(keep=keep)
+        if self._opened is not None:
+            self._opened.close()
+        self._opening, self._opened, self._outputs = None, None, []
+
+    def _open(self) -> ImageJob:
+        data = self.contract.data
+        source = self._opened = open_image(self.source, bands=data.bands, nodata=data.nodata)
+        check_source(source, data, str(self.source))
+        wanted = self._wanted(source)
+        self._allow(source)
+        key = None if self._how is None else key_of(self.source, self._how)
+        for path, result, _, _ in wanted:
+            spool = path.with_name(f".{path.name}.part")
+            self._outputs.append(
+                _Output(path, result, Spool(spool, key, (result.count, *source.size), result.dtype))
+            )
+        done = min(len(output.spool) for output in self._outputs)
+        for output in self._outputs:
+            output.spool.shorten(done)
+        return ImageJob(
+            source,
+            self.contract,
+            [
+                Output(decode, result.count, result.dtype, missing, output.spool)
+                for (_, result, decode, missing), output in zip(wanted, self._outputs, strict=True)
+            ],
+            done=done,
+            background=self._background,
+            progress=self.progress,
+        )
+
+    def _wanted(self, source: Source) -> list[tuple[Path, Result, Decode, float]]:
+        """The files to write, what they hold, how it is made, and what stands where there is no data."""
+        data, geometry = self.contract.data, source.geometry
+        if self.options.get("probabilities", False):
+            require_classes(self.contract)
+        layers = data.multilabel or data.target is not None
+        target = self.target
+        if target.is_dir():
+            target = target / (stem(self.source) + output_suffix(geometry, layers=layers))
+        if target.resolve() == self.source.resolve():
+            raise ValueError(f"{target}: would overwrite the input; choose another folder or name")
+        require_format(target, geometry, layers=layers)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
+        names = data.outputs
+        numbers = Result(len(names), "float32", math.nan, names)
+        if data.target is not None:
+            return [(target, numbers, values_of_outputs, math.nan)]
+        wanted: list[tuple[Path, Result, Decode, float]] = [
+            (target, labels_of(data.classes, many=data.multilabel), labels_of_logits, IGNORE)
+        ]
+        if self.options.get("probabilities", False):
+            beside = target.with_name(f"{stem(target)}_probabilities{output_suffix(geometry, layers=True)}")
+            missing = math.nan if isinstance(geometry, RasterGeometry) else 0.0
+            wanted.append((beside, numbers, probabilities_of_logits, missing))
+        return wanted
+
+    def _allow(self, source: Source) -> None:
+        """Tell how much memory a large image takes, and refuse one that would take too much."""
+        need, limit = memory_of(source, self.contract, self.options), self.options.get("max_ram")
+        size = " x ".join(map(str, source.size))
+        if limit is not None and need > parse_bytes(limit):
+            raise FileError(
+                f"{self.source}: {size} pixels take {readable(need)} of memory beside the network, more than "
+                f"max_ram={limit}; allow more, or take a smaller batch_size or overlap"
+            )
+        if need >= _WORTH_TELLING:
+            self.tell(f"{self.source}: {size} pixels, up to {readable(need)} of memory beside the network")
+
+
+def memory_of(source: Source, contract: Contract, options: Options) -> int:
+    """Bytes that an image takes at most, beside the network."""
+    count = len(contract.data.outputs)
+    per_pixel = 4 * count if contract.data.target else count if contract.data.multilabel else 1
+    if options.get("probabilities", False):
+        per_pixel += 4 * count
+    return tiling_bytes(
+        source, contract, batch_size=options.get("batch_size", DEFAULT_BATCH), per_pixel=per_pixel
+    )
