@@ -137,8 +137,7 @@ def _matches(base: Path, pattern: str) -> list[Path]:
     return sorted(
         file
         for file in base.glob(pattern)
-        if file.is_file()
-        and not any(part[0] == "." or part == "__MACOSX" for part in file.relative_to(base).parts)
+        if file.is_file() and not any(part[0] == "." for part in file.relative_to(base).parts)
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -13,8 +14,18 @@ from unetzoo.datasets.datamodule import SegmentationData
 ROOT = Path(__file__).parents[2]
 CARDS = sorted((ROOT / "data").glob("*/README.md"))
 DATA_CONFIGS = sorted((ROOT / "configs" / "data").glob("*.yaml"))
+SETS = [path for path in DATA_CONFIGS if not path.stem.startswith(("demo_", "folder", "manifest"))]
 AUGMENT_CONFIGS = sorted((ROOT / "configs" / "augment").glob("*.yaml"))
+TABLE = (ROOT / "docs" / "data.md").read_text()
+OURS = {"axon_sem", "demo", "fair_kampala", "hippocampus_msd", "synthetic_ct"}  # of no contest
 ORDER = ["What and how many", "Format and units", "Classes", "Splits", "Licence", "Citation"]
+
+
+def merged(path: Path) -> dict[str, Any]:
+    """A config with what it inherits."""
+    config = yaml.safe_load(path.read_text())
+    (base,) = config.pop("defaults", [""])
+    return {**(merged(path.with_stem(base)) if base else {}), **config}
 
 
 def composed(*overrides: str) -> Any:
@@ -27,6 +38,31 @@ def test_card_keeps_the_order(card: Path) -> None:
     assert re.findall(r"^- \*\*(.+?)\.\*\*", card.read_text(), re.MULTILINE) == ORDER
 
 
+@pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
+def test_card_tells_licence_group_and_native_metric(card: Path) -> None:
+    text = " ".join(card.read_text().split())
+    (licence,) = re.findall(r"\*\*Licence\.\*\* (.*) - \*\*Citation", text)
+    assert re.match(r"`[\w.-]+`|custom \(|none stated \(|The set's own", licence)
+    assert re.search(r"; commercial use: (yes|no|as it says)\.$", licence)
+    assert card.parent.name in OURS or ("Group: " in text or "grouped by" in text)
+    assert card.parent.name in OURS or "Native metric: " in text
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_table_of_sets_says_what_card_and_config_say(path: Path) -> None:
+    (row,) = re.findall(rf"^\| \[{path.stem}\]\(\.\./data/(\w+)/README\.md\) (.*)\|$", TABLE, re.MULTILINE)
+    folder, cells = row[0], [cell.strip() for cell in row[1].strip("| ").split("|")]
+    header = path.read_text()
+    assert f"data/{folder}/README.md" in header
+    card = " ".join((ROOT / "data" / folder / "README.md").read_text().split())
+    assert card.lower().count(f"**licence.** {cells[4]}".lower()) == 1
+    assert f"commercial use: {cells[5]}." in card
+    assert cells[6].strip("`") in header
+    classes = merged(path).get("classes")
+    assert cells[2] == (str(len(classes)) if classes else "found" if folder == "nnunet_raw" else "none")
+    assert cells[1].startswith(f"{merged(path).get('ndim') or 2}D")
+
+
 @pytest.mark.parametrize(
     "path", [*DATA_CONFIGS, *AUGMENT_CONFIGS], ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
@@ -37,7 +73,14 @@ def test_header_says_what_it_is_and_how_to_run_it(path: Path) -> None:
     assert path.stem in second
 
 
-@pytest.mark.parametrize("name", [path.stem for path in DATA_CONFIGS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # the others' commands are composed with their headers', and their samples read
+        pytest.param(path.stem, marks=[pytest.mark.full] if "${paths.data}" in path.read_text() else [])
+        for path in DATA_CONFIGS
+    ],
+)
 def test_data_config_composes_and_builds(name: str, tmp_path: Path) -> None:
     config = composed(f"data={name}", f"paths.data={tmp_path}", "data.batch_size=3", "seed=7")
     data = instantiate(config.data)

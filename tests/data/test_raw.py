@@ -68,7 +68,7 @@ def test_every_script_says_what_it_expected(
 
 
 def test_tree_is_found_two_folders_down_and_hidden_files_are_none_of_it(tmp_path: Path) -> None:
-    files(tmp_path, "x.zip", "__MACOSX/x/Set/a/1.png", "x/Set/a/1.png", "x/Set/a/._1.png", "x/Set/b/.c/2.png")
+    files(tmp_path, "x.zip", "__MACOSX/Set/a/._1.png", "x/Set/a/1.png", "x/Set/a/._1.png", "x/Set/b/.c/2.png")
     raw = Raw(tmp_path, {"first": ("a/*.jpg",), "second": ("a/*.png",)})
     assert (raw.layout, raw.folder) == ("second", tmp_path / "x" / "Set")
     assert [path.name for path in raw.files("**/*.png")] == ["1.png"]

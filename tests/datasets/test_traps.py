@@ -104,7 +104,7 @@ def test_grey_and_colour_pictures_mix_as_colour(sets: Sets) -> None:
     assert (read(2).x[0] == read(2).x[2]).all()
 
 
-@pytest.mark.parametrize("kind", ["0/255", "1-bit", "gif", "palette", "equal rgb", "float", "mixed"])
+@pytest.mark.parametrize("kind", ["0/255", "1-bit", "gif", "palette", "grey palette", "equal rgb", "float", "mixed"])
 def test_encodings_of_binary_masks(sets: Sets, kind: str) -> None:
     classes: dict[str, Any] = {"background": 0, "thing": 1}
     picture = Image.fromarray(sets.mask * 255)
@@ -116,15 +116,16 @@ def test_encodings_of_binary_masks(sets: Sets, kind: str) -> None:
     elif kind == "gif":
         picture.save(sets.root / "masks/c0.gif")
         classes["thing"] = [1, 255]
-    elif kind == "palette":
+    elif kind.endswith("palette"):
         palette = Image.fromarray(sets.mask)
-        palette.putpalette([0, 0, 0, 255, 10, 10])
+        palette.putpalette([0, 0, 0, 255, 255, 255] if kind == "grey palette" else [0, 0, 0, 255, 10, 10])
         palette.save(sets.root / "masks/c0.png")
     elif kind == "equal rgb":
         picture.convert("RGB").save(sets.root / "masks/c0.png")
         classes["thing"] = [1, 255]
     elif kind == "float":
-        sets.raster("c0.tif", sets.mask[None].astype(np.float32), "masks")
+        sets.raster("c0.tif", sets.mask[None] * np.float32(2035), "masks")
+        classes["thing"] = [1, 2035]
     else:
         sets.picture("c0.png", sets.mask * 255, "masks")
         sets.picture("c1.jpg", sets.mask * 255, "masks", quality=60)
