@@ -107,6 +107,12 @@ def save_tiff(path: Path, bands: np.ndarray, *, names: Sequence[str] = (), **pro
     return path
 
 
+def save_slice(folder: Path, name: str, image: np.ndarray, label: np.ndarray) -> tuple[Path, Path]:
+    """Write a slice (H, W) as a float TIFF and its ids as a PNG, and return where. rasterio and Pillow."""
+    picture = save_tiff(folder / "images" / f"{name}.tif", image[None].astype(np.float32))
+    return picture, save_ids(folder / "masks" / f"{name}.png", label)
+
+
 def save_volume(path: Path, voxels: np.ndarray, affine: np.ndarray) -> Path:
     """Write voxels (x, y, z) or (x, y, z, channel) as NIfTI, and return where. nibabel."""
     nibabel = library("nibabel")

@@ -15,7 +15,7 @@ def rows(raw: Raw, out: Path) -> Iterator[Row]:
     for split in ("train", "val", "test"):
         for image in raw.files(f"{split}/*.tiff"):
             picture = read_picture(raw.one(f"{split}_labels/{image.stem}.tif"))
-            ids = (picture.reshape(*picture.shape[:2], -1) > 127).any(axis=-1)
+            ids = np.atleast_3d(picture).max(axis=-1) > 127
             yield Row(image, save_ids(out / "masks" / f"{image.stem}.png", ids), image.stem, split)
 
 

@@ -62,6 +62,11 @@ def paint(rng: np.random.Generator, labels: np.ndarray, bands: int = 3, top: flo
     return np.asarray((shades.T[labels] + noise).clip(0, 1) * top)
 
 
+def placed(crs: str, west: float, north: float, pixel: float) -> dict[str, Any]:
+    """What ``save_tiff`` needs to put a raster on the Earth; corner and pixel in units of the CRS."""
+    return {"crs": crs, "transform": (pixel, 0, west, 0, -pixel, north)}
+
+
 def save(path: Path, values: np.ndarray, **options: Any) -> Path:
     """Write a picture of 8 bits, or of 1 bit from booleans, in the format of its ending, and return where."""
     from PIL import Image

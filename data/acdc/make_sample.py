@@ -1,4 +1,4 @@
-"""A tiny set in the layout of ACDC.
+"""A tiny set in the layouts of ACDC.
 
 python data/acdc/make_sample.py /tmp/acdc
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from data.arrays import save_volume
+from data.arrays import library, save_volume
 from data.sample import Write, command, draw, paint
 
 
@@ -30,7 +30,20 @@ def write(out: Path, rng: np.random.Generator) -> None:
     save_volume(out / "database/training/patient001/patient001_4d.nii.gz", np.stack([image] * 2, -1), affine)
 
 
-LAYOUTS: dict[str, Write] = {"acdc": write}
+def write_slices(out: Path, rng: np.random.Generator) -> None:
+    """Two slices of each of six patients, as h5."""
+    h5py = library("h5py")
+    (out / "ACDC_training_slices").mkdir(parents=True)
+    for patient in range(1, 7):
+        for number in (1, 2):
+            labels = draw(rng, (40, 36), 4)
+            name = f"patient{patient:03}_frame01_slice_{number}.h5"
+            with h5py.File(out / "ACDC_training_slices" / name, "w") as file:
+                file["image"] = paint(rng, labels, 1, 1.0)[..., 0].astype(np.float32)
+                file["label"] = labels
+
+
+LAYOUTS: dict[str, Write] = {"acdc": write, "acdc_slices": write_slices}
 main = command(__doc__, LAYOUTS)
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.arrays import save_tiff
-from data.sample import Write, command, draw, paint
+from data.sample import Write, command, draw, paint, placed
 
 
 def write(out: Path, rng: np.random.Generator) -> None:
@@ -26,7 +26,7 @@ def write(out: Path, rng: np.random.Generator) -> None:
             number += 1
             ids = draw(rng, (50, 50), 19) + 1
             bands = paint(rng, ids, 5).astype(np.uint8).transpose(2, 0, 1)
-            place = {"crs": "EPSG:2154", "transform": (0.2, 0, 9e5 + 99 * number, 0, -0.2, 6.5e6)}
+            place = placed("EPSG:2154", 9e5 + 99 * number, 6.5e6, 0.2)
             for kind, folder, values in (("aerial", "img/IMG", bands), ("labels", "msk/MSK", ids[None])):
                 path = out / f"flair_{part.format(kind)}" / domain / "Z1_UA" / f"{folder}_{number:06}.tif"
                 save_tiff(path, values, **place)

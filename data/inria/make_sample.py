@@ -10,7 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.arrays import save_tiff
-from data.sample import Write, command, draw, paint
+from data.sample import Write, command, draw, paint, placed
 
 
 def write(out: Path, rng: np.random.Generator) -> None:
@@ -18,7 +18,7 @@ def write(out: Path, rng: np.random.Generator) -> None:
     folder = out / "AerialImageDataset"
     for city, east in (("austin", 616500.0), ("tyrol-w", 205000.0), ("bloomington", 500000.0)):
         for tile in (1, 6, 7, 36) if city != "bloomington" else (1,):
-            place = {"crs": "EPSG:26914", "transform": (0.3, 0, east, 0, -0.3, 3345000.0 + 99 * tile)}
+            place = placed("EPSG:26914", east, 3345000.0 + 99 * tile, 0.3)
             houses = draw(rng, (48, 48), 2)
             image = paint(rng, houses).astype(np.uint8).transpose(2, 0, 1)
             part = "test" if city == "bloomington" else "train"

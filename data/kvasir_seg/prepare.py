@@ -19,7 +19,7 @@ TREES = {"kvasir_seg": ("images/*.jpg", "masks/*.jpg")}
 
 def rows(raw: Raw, out: Path) -> Iterator[Row]:
     """One case per frame."""
-    splits = {}
+    splits: dict[str, str] = {}
     for part, split in (("train", "train"), ("val", "test")):
         if raw.files(f"{part}.txt"):
             splits |= {Path(name).stem: split for name in raw.names(f"{part}.txt")}

@@ -10,7 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.arrays import save_tiff
-from data.sample import Write, command, draw, paint, save
+from data.sample import Write, command, draw, paint, placed, save
 
 TILE = 32
 
@@ -22,7 +22,7 @@ def write(out: Path, rng: np.random.Generator, *, tiles: bool = True) -> None:
         scene = f"M-33-20-D-c-4-{number}"
         ids = np.block([[draw(rng, (TILE, TILE), 5) for _ in range(2)] for _ in range(2)])
         image = paint(rng, ids).astype(np.uint8)
-        place = {"crs": "EPSG:2180", "transform": (0.5, 0, 3e5 + 99 * number, 0, -0.5, 5e5)}
+        place = placed("EPSG:2180", 3e5 + 99 * number, 5e5, 0.5)
         save_tiff(out / "images" / f"{scene}.tif", image.transpose(2, 0, 1), **place)
         save_tiff(out / "masks" / f"{scene}.tif", ids[None], **place)
         for k in range(4):

@@ -10,7 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.arrays import save_tiff
-from data.sample import Write, command, draw, paint
+from data.sample import Write, command, draw, paint, placed
 
 
 def write(out: Path, rng: np.random.Generator) -> None:
@@ -20,7 +20,7 @@ def write(out: Path, rng: np.random.Generator) -> None:
     for i, region in enumerate(("aachen", "accra", "zanzibar")):
         for number, split in enumerate(("train", "train", "val", "test"), start=1):
             ids = draw(rng, (48, 48), 9)
-            place = {"crs": "EPSG:4326", "transform": (3e-6, 0, 6.0 + i, 0, -3e-6, 50.0 + number)}
+            place = placed("EPSG:4326", 6.0 + i, 50.0 + number, 3e-6)
             name = f"{region}_{number}.tif"
             image = paint(rng, ids).astype(np.uint8).transpose(2, 0, 1)
             save_tiff(folder / region / "images" / name, image, **place)

@@ -10,7 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.arrays import save_tiff
-from data.sample import Write, command, draw, paint
+from data.sample import Write, command, draw, paint, placed
 
 
 def write(out: Path, rng: np.random.Generator, *, table: bool = True) -> None:
@@ -26,7 +26,7 @@ def write(out: Path, rng: np.random.Generator, *, table: bool = True) -> None:
     }.items():
         for i, chip in enumerate(chips):
             water = draw(rng, (48, 48), 2).astype(np.int16)
-            place = {"crs": "EPSG:4326", "transform": (9e-5, 0, -1.0 + i, 0, -9e-5, 9.0)}
+            place = placed("EPSG:4326", -1.0 + i, 9.0, 9e-5)
             optical = paint(rng, water, 13, 9000.0).astype(np.uint16).transpose(2, 0, 1)
             radar = (paint(rng, water, 2, 30.0) - 35).astype(np.float32).transpose(2, 0, 1)
             radar[:, :, -3:] = np.nan

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from data.arrays import library, save_ids, save_tiff
+from data.arrays import library, save_slice
 from data.raw import Raw, Row, command
 
 TREES = {
@@ -42,9 +42,7 @@ def rows(raw: Raw, out: Path) -> Iterator[Row]:
 
 
 def _slice(out: Path, name: str, image: np.ndarray, label: np.ndarray, split: str) -> Row:
-    path = save_tiff(out / "images" / f"{name}.tif", image[None].astype(np.float32))
-    mask = save_ids(out / "masks" / f"{name}.png", label)
-    return Row(path, mask, name.split("_")[0], split)
+    return Row(*save_slice(out, name, image, label), name.split("_")[0], split)
 
 
 def _volumes(raw: Raw) -> Iterator[Row]:

@@ -121,10 +121,10 @@ def labels_of(spec: DataSpec) -> Labels:
         known.name: sorted({table[members[id_]] for id_ in known.ids}) for known in spec.classes if known.ids
     }
     # larger regions are drawn first, and what is left of each at the end is its own label
-    names = {"background": 0, **dict(sorted(regions.items(), key=lambda item: -len(item[1])))}
-    order, later = [], set[int]()
-    for name, region in reversed(list(names.items())[1:]):
-        assert isinstance(region, list)
+    regions = dict(sorted(regions.items(), key=lambda item: -len(item[1])))
+    order: list[int] = []
+    later: set[int] = set()
+    for name, region in reversed(regions.items()):
         own = set(region) - later
         if len(own) != 1:
             raise ValueError(
@@ -133,7 +133,7 @@ def labels_of(spec: DataSpec) -> Labels:
             )
         order.insert(0, own.pop())
         later |= set(region)
-    return Labels(names, table, len(table), order)
+    return Labels({"background": 0, **regions}, table, len(table), order)
 
 
 def _label(sample: Sample, labels: Labels) -> np.ndarray:
