@@ -102,9 +102,25 @@ bool sensible(const unetzoo_sk* s) {
   return all_there(s->maps, s->count) && sensible(s->size, s->threads);
 }
 
+// Whether every vector of columns, of any instruction set, comes from as many neighbours.
+bool come_from_neighbours(const int32_t* from, int64_t columns) {
+  for (int64_t lanes : {4, 8, 16})
+    for (int64_t i = 0; i < 2 * columns; ++i) {
+      const int64_t away = from[i] - from[i / 2 / lanes * lanes * 2];
+      if (away < 0 || away >= lanes) return false;
+    }
+  return true;
+}
+
 bool sensible(const unetzoo_gate* g) {
-  if (!g || !g->skip || !g->inner || !g->psi || !g->bias || g->inner_channels < 1) return false;
-  return sensible(g->size, g->threads);
+  if (!g || !g->skip || !g->theta || !g->signal || !g->psi || !g->bias) return false;
+  if (!g->row_from || !g->column_from || !g->row_weight || !g->column_weight) return false;
+  if (!sensible(g->size, g->threads) || g->inner_channels < 1 || g->ways < 1 || g->ways > 4) return false;
+  if (g->rows < 1 || g->columns < 1 || g->rows * g->columns != g->size.pixels) return false;
+  if (g->coarse_rows < 1 || g->coarse_columns < 1) return false;
+  return within(g->row_from, g->rows * g->ways, g->coarse_rows) &&
+         within(g->column_from, 2 * g->columns, g->coarse_columns) &&
+         come_from_neighbours(g->column_from, g->columns);
 }
 
 }  // namespace
@@ -211,10 +227,12 @@ int32_t unetzoo_gate_forward(const unetzoo_gate* gate, float* out) {
   return 0;
 }
 
-int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout, float* dskip, float* dinner,
-                              float* dpsi) {
-  if (!sensible(gate) || !dout || !dskip || !dinner || !dpsi) return -1;
-  UNETZOO_DISPATCH(gate_backward(*gate, dout, dskip, dinner, dpsi));
+int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout,
+                              const unetzoo_gate_gradients* gradients) {
+  if (!sensible(gate) || !dout || !gradients) return -1;
+  const unetzoo_gate_gradients& to = *gradients;
+  if (!to.skip || !to.theta || !to.signal || !to.psi || !to.bias) return -1;
+  UNETZOO_DISPATCH(gate_backward(*gate, dout, to));
   return 0;
 }
 }

@@ -66,8 +66,11 @@ struct Shared {
   Shared(const unetzoo_scan& s, int64_t columns) : columns(columns), values(round_up_to_lanes(s.steps) * columns) {}
 
   void gather(const float* from, int64_t row, const Tokens& tokens) {
-    for (int64_t i = 0; i < tokens.count; ++i)
+    for (int64_t i = 0; i < tokens.count; ++i) {
+      const float* soon = from + tokens.at[i + Tokens::ahead] * row;
+      for (int64_t n = 0; n < columns; n += 16) fetch(soon + n);
       std::memcpy(&values[i * columns], from + tokens.at[i] * row, sizeof(float) * columns);
+    }
     std::fill(values.begin() + tokens.count * columns, values.end(), 0.0f);
   }
   void scatter(float* to, int64_t row, const Tokens& tokens) const {
@@ -152,21 +155,19 @@ struct Line {
   explicit Line(int64_t steps) : width(steps), entering(steps), out(steps) {}
 };
 
-// Step width before the softplus.
-inline vec raw_width(const Block& block, int64_t at, const float* low) {
-  vec raw = block.s.rank ? block.bias : load(block.s.delta + at, block.count) + block.bias;
-  for (int64_t r = 0; r < block.s.rank; ++r) raw += low[r] * block.expand[r].all;
-  return raw;
-}
-
-void open_line(const Block& block, const Tokens& tokens, const Shared& low, Line& line) {
+// `out` is where this segment goes in the end; `slope` takes what a step width changes by with delta.
+void open_line(const Block& block, const Tokens& tokens, const Shared& low, const float* out, Line& line,
+               Lane* slope = nullptr) {
   const unetzoo_scan& s = block.s;
   for (int64_t i = 0; i < tokens.count; ++i) {
     const int64_t at = block.at(tokens.at[i]), soon = block.at(tokens.at[i + Tokens::ahead]);
     if (!s.rank) fetch(s.delta + soon);
     fetch(s.u + soon);
-    const vec u = load(s.u + at, block.count), raw = raw_width(block, at, low.at(i));
-    const vec width = s.softplus ? softplus(raw) : raw;
+    if (s.accumulate) fetch(out + soon);
+    const vec u = load(s.u + at, block.count);
+    vec width = s.rank ? block.bias : load(s.delta + at, block.count) + block.bias;
+    for (int64_t r = 0; r < s.rank; ++r) width += low.at(i)[r] * block.expand[r].all;
+    if (s.softplus) width = softplus(width, slope ? &slope[i].all : nullptr);
     line.width[i].all = width;
     line.entering[i].all = width * u;
     line.out[i].all = block.bypass * u;
@@ -197,32 +198,36 @@ void run(const Lane* decay, Lane* state, const float* B, const float* C, int64_t
     for (int n = 0; n < Q; ++n) h_kept[count * Q + n].all = h[n];
 }
 
-void forward_block(const unetzoo_scan& s, float* y, float* starts, int64_t b, int64_t g, int64_t d) {
-  Block block(s, b, g, d);
+void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int64_t g, int64_t from_block,
+                  int64_t to_block) {
   const int64_t of_group = b * s.length * s.row, across = s.groups * s.width;
+  std::vector<Block> blocks;
+  for (int64_t k = from_block; k < to_block; ++k) blocks.emplace_back(s, b, g, k * lanes);
   Tokens tokens(s);
   Shared B(s, s.state), C(s, s.state), low(s, s.rank);
   Line line(round_up_to_lanes(s.steps));
   for (int64_t segment = 0; segment < segments_of(s); ++segment) {
-    float* start = starts + block.start(segment, b);
-    for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
     tokens.go_to(s, segment);
     B.gather(s.B + of_group + g * s.state, s.row, tokens);
     C.gather(s.C + of_group + g * s.state, s.row, tokens);
     if (s.rank) low.gather(s.low + of_group, s.row, tokens);
-    open_line(block, tokens, low, line);
-    in_groups(s.state, [&](auto q, int64_t n) {
-      run<q, false>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, tokens.count, line,
-                    line.out.data(), nullptr, nullptr);
-    });
-    for (int64_t i = 0; i < tokens.count; ++i) {
-      const int64_t at = block.at(tokens.at[i]);
-      vec out = line.out[i].all;
-      if (s.z) {
-        const vec z = load(s.z + at, block.count);
-        out *= z * sigmoid(z);
+    for (Block& block : blocks) {
+      float* start = starts + block.start(segment, b);
+      for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
+      open_line(block, tokens, low, y, line);
+      in_groups(s.state, [&](auto q, int64_t n) {
+        run<q, false>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, tokens.count, line,
+                      line.out.data(), nullptr, nullptr);
+      });
+      for (int64_t i = 0; i < tokens.count; ++i) {
+        const int64_t at = block.at(tokens.at[i]);
+        vec out = line.out[i].all;
+        if (s.z) {
+          const vec z = load(s.z + at, block.count);
+          out *= z * sigmoid(z);
+        }
+        store(y + at, s.accumulate ? load(y + at, block.count) + out : out, block.count);
       }
-      store(y + at, s.accumulate ? load(y + at, block.count) + out : out, block.count);
     }
   }
 }
@@ -243,9 +248,16 @@ struct Gradient {
 
 struct Scratch {
   Line line;
-  std::vector<Lane> dy, by_input, by_decay, dwidth, a, h;
+  std::vector<Lane> dy, slope, by_input, by_decay, dwidth, a, h;
   explicit Scratch(int64_t steps)
-      : line(steps), dy(steps), by_input(steps), by_decay(steps), dwidth(steps), a(4 * steps), h(4 * steps + 4) {}
+      : line(steps),
+        dy(steps),
+        slope(steps),
+        by_input(steps),
+        by_decay(steps),
+        dwidth(steps),
+        a(4 * steps),
+        h(4 * steps + 4) {}
 };
 
 // Q states from the end of a segment to its start, with g_t = C_t dy_t + a_(t+1) g_(t+1) the gradient of h_t.
@@ -307,7 +319,7 @@ void open_gradient(const Block& block, const Tokens& tokens, const float* dy, Sc
 }
 
 // Gradients of what a token is by itself.
-void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, const Shared& low, Scratch& x,
+void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, Scratch& x,
                     const unetzoo_scan_gradients& grads) {
   const Block& block = gradient.block;
   const unetzoo_scan& s = block.s;
@@ -315,7 +327,7 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, c
     const int64_t at = block.at(tokens.at[i]);
     const vec u = load(s.u + at, block.count), out = x.dy[i].all;
     vec dwidth = u * x.by_input[i].all + x.by_decay[i].all;
-    if (s.softplus) dwidth *= sigmoid(raw_width(block, at, low.at(i)));
+    if (s.softplus) dwidth *= x.slope[i].all;
     gradient.dD += out * u;
     gradient.dbias += dwidth;
     const vec du = x.line.width[i].all * x.by_input[i].all + block.bypass * out;
@@ -370,14 +382,14 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
       Block& block = gradient.block;
       const float* start = starts + block.start(segment, b);
       for (int64_t n = 0; n < s.state; ++n) block.h[n].all = load(start + n * across, block.count);
-      open_line(block, tokens, low, x.line);
+      open_line(block, tokens, low, grads.u, x.line, x.slope.data());
       open_gradient(block, tokens, dy, x);
       in_groups(s.state, [&](auto q, int64_t n) {
         run<q, true>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, round_up_to_lanes(count),
                      x.line, x.line.out.data(), x.a.data(), x.h.data());
         run_back<q>(gradient, n, B, C, count, x, dB, dC);
       });
-      close_gradient(gradient, tokens, dy, low, x, grads);
+      close_gradient(gradient, tokens, dy, x, grads);
       if (s.rank) close_rank(gradient, tokens, low, x, dlow);
     }
     in_groups(s.state, [&](auto q, int64_t n) {
@@ -399,12 +411,14 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
 }  // namespace
 
 void scan_forward(const unetzoo_scan& s, float* y, float* starts) {
-  const int64_t blocks = (s.width + lanes - 1) / lanes;
+  const int64_t blocks = (s.width + lanes - 1) / lanes, items = s.batch * s.groups;
+  // as few parts as keep all threads busy: blocks of one part share what they gather
+  const int64_t parts = items ? std::min(blocks, (2 * s.threads + items - 1) / items) : 1;
   auto work = [&](int64_t item) {
-    const int64_t k = item % blocks, g = item / blocks % s.groups, b = item / blocks / s.groups;
-    forward_block(s, y, starts, b, g, k * lanes);
+    const int64_t part = item % parts, g = item / parts % s.groups, b = item / parts / s.groups;
+    forward_part(s, y, starts, b, g, part * blocks / parts, (part + 1) * blocks / parts);
   };
-  parallel_for(s.batch * s.groups * blocks, s.threads, work);
+  parallel_for(items * parts, s.threads, work);
 }
 
 void scan_backward(const unetzoo_scan& s, const float* dy, const float* starts,

@@ -78,17 +78,28 @@ typedef struct {
   int32_t count, threads;
 } unetzoo_sk;
 
-// gain skip sigmoid(bias + sum over f of psi_f relu(inner_f)), one weight per pixel.
+// gain skip sigmoid(bias + sum over f of psi_f relu(theta_f + up(signal)_f)), one weight per pixel. A row of
+// up(signal) is the sum over its ways of coarse rows row_from times row_weight, a column that of two; columns of
+// a vector come from as many neighbours at most. Rows are all axes but the last.
 typedef struct {
-  const float* skip;   // maps
-  const float* inner;  // maps with inner_channels in place of the channels
-  const float* psi;    // (inner_channels)
-  const float* bias;   // one number
+  const float* skip;           // maps
+  const float* theta;          // maps with inner_channels in place of the channels
+  const float* signal;         // the same with coarse_rows times coarse_columns pixels
+  const float* psi;            // (inner_channels)
+  const float* bias;           // one number
+  const int32_t* row_from;     // (rows, ways)
+  const int32_t* column_from;  // (columns, 2)
+  const float* row_weight;
+  const float* column_weight;
   unetzoo_maps size;
-  int64_t inner_channels;
+  int64_t inner_channels, rows, columns, ways, coarse_rows, coarse_columns;
   float gain;
   int32_t threads;
 } unetzoo_gate;
+
+typedef struct {
+  float *skip, *theta, *signal, *psi, *bias;
+} unetzoo_gate_gradients;
 
 // Changes with every change of this file.
 UNETZOO_API int32_t unetzoo_abi(void);
@@ -120,10 +131,9 @@ UNETZOO_API int32_t unetzoo_mfms_backward(const unetzoo_mfms* mfms, const float*
 UNETZOO_API int32_t unetzoo_sk_forward(const unetzoo_sk* sk, float* out);
 UNETZOO_API int32_t unetzoo_sk_backward(const unetzoo_sk* sk, const float* dout, float* const* dmaps,
                                         float* dweights);
-// dpsi (inner_channels + 1): the gradient of the bias comes last.
 UNETZOO_API int32_t unetzoo_gate_forward(const unetzoo_gate* gate, float* out);
-UNETZOO_API int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout, float* dskip,
-                                          float* dinner, float* dpsi);
+UNETZOO_API int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout,
+                                          const unetzoo_gate_gradients* gradients);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,10 @@
 #include <utility>
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
 #define UNETZOO_ISA_NAME avx512
 #define UNETZOO_LANES 16
 #elif defined(__AVX2__)
@@ -44,6 +48,17 @@ static inline void store(float* to, vec value, int count) {
 static inline vec larger(vec a, vec b) { return a > b ? a : b; }
 static inline vec smaller(vec a, vec b) { return a < b ? a : b; }
 
+// Lane i of the result is lane from[i] of x.
+static inline vec permuted(vec x, ivec from) {
+#if defined(__clang__)
+  vec out;
+  for (int lane = 0; lane < lanes; ++lane) out[lane] = x[from[lane]];
+  return out;
+#else
+  return __builtin_shuffle(x, from);
+#endif
+}
+
 // Halves of every run of 2H lanes added up: those of a in the first half of the run, those of b in the second.
 template <int H, int... lane>
 static inline vec fold(vec a, vec b, std::integer_sequence<int, lane...>) {
@@ -63,29 +78,38 @@ static inline vec sums(const vec* from, int apart = lanes / 2) {
 
 constexpr float round_up = 12582912.0f;  // added to a float, it leaves the nearest integer in the last bits
 
-// 2^(n + f) within 2 ulp for n = shifted - round_up above -127 and f at most a half either way.
-static inline vec power(vec shifted, vec f) {
+// 2^f within 1 ulp for f at most a half either way.
+static inline vec power_of_fraction(vec f) {
   vec p = splat(1.54614478e-4f);  // the best of its degree on this range, 9e-9 off
   p = p * f + 1.33908669e-3f;
   p = p * f + 9.61805694e-3f;
   p = p * f + 5.55035696e-2f;
   p = p * f + 2.40226507e-1f;
   p = p * f + 6.93147182e-1f;
-  p = p * f + 1.0f;
+  return p * f + 1.0f;
+}
+
+// 2^(n + f) within 2 ulp for n = shifted - round_up above -127 and f at most a half either way.
+static inline vec power(vec shifted, vec f) {
   ivec bits;
   std::memcpy(&bits, &shifted, sizeof(bits));
   bits = (bits << 23) + (127 << 23);
   vec scale;
   std::memcpy(&scale, &bits, sizeof(scale));
-  return p * scale;
+  return power_of_fraction(f) * scale;
 }
 
-// 2^x for x <= 126; what is below 2^-126 becomes 2^-126. Not a number stays so.
+// 2^x for x <= 126; what is below 2^-126 becomes that, or 0. Not a number stays so.
 static inline vec exp2(vec x) {
+#if defined(__AVX512F__)
+  const vec n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return _mm512_scalef_ps(power_of_fraction(x - n), n);
+#else
   const vec low = splat(-126.0f);
   x = x < low ? low : x;
   const vec shifted = x + round_up;
   return power(shifted, x - (shifted - round_up));
+#endif
 }
 
 // e^x within 2 ulp between 2^-126 and 2^126, and the nearest of these beyond.
@@ -102,8 +126,10 @@ static inline vec exp(vec x) {
 static inline vec sigmoid(vec x) { return 1.0f / (1.0f + exp(-x)); }
 
 // max(x, 0) + log(1 + e) with e = exp(-|x|); the logarithm is 2 artanh(e / (2 + e)), small terms and all.
-static inline vec softplus(vec x) {
+// Its slope is the sigmoid, from the same exponential.
+static inline vec softplus(vec x, vec* slope = nullptr) {
   const vec e = exp(x > vec{} ? -x : x);
+  if (slope) *slope = (x > vec{} ? splat(1.0f) : e) / (1.0f + e);
   const vec s = e / (2.0f + e), s2 = s * s;
   vec p = splat(1.0f / 13);
   p = p * s2 + 1.0f / 11;

@@ -69,6 +69,17 @@ def test_maps_are_laid_out_and_put_back_once_per_way(scan: Any, ways: int) -> No
     torch.testing.assert_close(scanned(x), ways * x)
 
 
+@pytest.mark.parametrize("size", [(4, 5), (1, 6), (2, 3, 4)])
+@pytest.mark.parametrize("memory", ["plain", "channels_last"])
+def test_orders_in_place_are_those_of_copies(size: tuple[int, ...], memory: str) -> None:
+    torch.manual_seed(0)
+    scanned = ScannedMap(len(size), 6, state=3, rank=2)
+    x = torch.randn(2, 6, *size)
+    x = x if memory == "plain" else x.movedim(1, -1).contiguous().movedim(-1, 1)
+    orders = range(len(size))
+    torch.testing.assert_close(scanned.in_place(orders, x), scanned.copied(orders, x))
+
+
 def test_a_transposed_map_gives_the_transposed_answer_if_rows_and_columns_change_roles() -> None:
     torch.manual_seed(0)
     block, other = ScannedMap(2, 3, state=2, rank=1), ScannedMap(2, 3, state=2, rank=1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from unetzoo.ops import native
+from unetzoo.ops import native, scan_kernel
 from unetzoo.ops.selective_scan import compiled, segments, selective_scan
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="unetzoo-kernels is not built")
@@ -52,11 +52,13 @@ def assert_is_the_scan(given: dict[str, Any], reverse: bool, order: tuple[int, i
         starts_of_kernel = starts.view(*starts.shape[:2], *reversed(starts.shape[2:])).transpose(2, 3)
         actual = [y, starts_of_kernel, *kernel.backward(dy, *inputs, starts, *flags)]
         right = [expected, exact_starts, *plain.backward(exact_dy, *exact, exact_starts, *flags)]
+        # what is summed over all tokens may cancel: it is as exact as its largest terms
+        floor = 1e-6 * max(float(r.norm()) for r in right if r is not None)
         for a, r in zip(actual, right, strict=True):
             assert (a is None) == (r is None)
             if a is not None and r is not None:
                 assert a.shape == r.shape
-                assert (a - r).norm() <= 1e-5 * r.norm() + 1e-30
+                assert (a - r).norm() <= 1e-5 * r.norm() + floor
 
 
 @pytest.mark.parametrize("sizes", CASES, ids=str)
@@ -127,7 +129,8 @@ def test_step_widths_and_gates_far_out_are_those_of_torch() -> None:
 
 SCRIPT = """
 import sys, torch
-from unetzoo.ops import native
+from unetzoo.ops import native, scan_kernel
+from tests.kernels.test_directional_scan import SIZES, assert_is_the_sum
 from tests.kernels.test_scan_kernel import CASES, assert_is_the_scan, values
 torch.set_num_threads(4)
 assert native.library().unetzoo_isa().decode() == sys.argv[1], native.library().unetzoo_isa()
@@ -135,6 +138,8 @@ native.library().unetzoo_use_threads_of(None)
 for sizes in CASES:
     for reverse in (False, True):
         assert_is_the_scan(values(sizes), reverse)
+for sizes in SIZES:
+    assert_is_the_sum(sizes)
 """
 
 
@@ -153,22 +158,20 @@ def test_narrower_instruction_sets_and_own_threads_agree(isa: str) -> None:
 
 def test_sizes_that_make_no_sense_are_refused_before_memory_is_touched() -> None:
     _, *inputs = values((1, 4, 1, 2, 1)).values()
-    tensors = compiled._contiguous(*inputs)
-    for broken in ({"length": 0}, {"fast": 3}, {"state": 257}, {"threads": 0}, {"u": None}):
-        scan = compiled._scan(tensors, True, False, 1, 1)
-        for name, value in broken.items():
-            setattr(scan, name, value)
+    u = inputs[0]
+    for broken in ({"length": 0}, {"fast": 3}, {"state": 4097}, {"row": 0}, {"rank": 1}, {"u": None}):
+        fields = compiled._fields(compiled._contiguous(*inputs), True, False, 1, 1) | broken
         with pytest.raises(ValueError, match=r"refuses these sizes: .'batch': 1"):
-            compiled._call("unetzoo_scan_forward", scan, inputs[0], inputs[0])
+            scan_kernel.run_forward(fields, u, u)
     with pytest.raises(ValueError, match="contiguous float32"):
         native.addresses(torch.zeros(3).double())
 
 
 def test_the_operation_takes_the_kernel_for_single_precision_alone() -> None:
-    _, u, _, A, *_ = values((1, 4, 1, 2, 1)).values()
-    assert compiled.takes(u, A)
-    assert not compiled.takes(u.double(), A)
-    assert not compiled.takes(u, torch.zeros(2, 300))
+    u = torch.zeros(1, 4, 2)
+    assert scan_kernel.takes(u)
+    assert not scan_kernel.takes(u.double())
+    assert not scan_kernel.takes(u[:, :0])
 
 
 def test_the_operation_is_the_same_with_and_without_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, Protocol
 
 import torch
@@ -38,6 +39,10 @@ class Innermost:
         """(B, pixels, C) to (B, C, *size)."""
         grid = torch.unflatten(tokens.transpose(1, 2), 2, (*_others(size, self.axis), size[self.axis]))
         return grid.movedim(-1, 2 + self.axis)
+
+    def strides(self, size: Sequence[int]) -> tuple[int, int]:
+        """The same sequence as ``order`` of `selective_scan` over pixels as they lie."""
+        return size[self.axis], prod(size[self.axis + 1 :])
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetzoo.blocks.scan_orders import Scan, orders_of
-from unetzoo.blocks.state_space import StateSpace, scan_together
+from unetzoo.blocks.scan_orders import Innermost, Scan, orders_of
+from unetzoo.blocks.state_space import StateSpace, scan_in_place, scan_together
 from unetzoo.blocks.token_init import token_init
 from unetzoo.nd import conv, norm
 
@@ -43,7 +43,7 @@ class ScannedMap(nn.Module):
         rank: int,
     ) -> None:
         super().__init__()
-        self.orders = orders_of(scan, ndim)
+        self.orders: list[Any] = orders_of(scan, ndim)
         if backwards is None:
             backwards = scan != "cs2d" or ndim == 3
         self.ways = (False, True) if backwards else (False,)
@@ -56,7 +56,24 @@ class ScannedMap(nn.Module):
         self.norms = nn.ModuleList(norm("layer", ndim, channels) for _ in range(between))
 
     def along(self, orders: Sequence[int], x: Tensor) -> Tensor:
-        """(B, C, *size) to the same: the sum of these orders in all ways, those of one way in one scan."""
+        """(B, C, *size) to the same: the sum of these orders in all ways."""
+        if torch.compiler.is_exporting():  # a scan in a graph is dear by itself, whatever its width
+            return self.copied(orders, x)
+        in_place = [k for k in orders if isinstance(self.orders[k], Innermost)]
+        copied = [k for k in orders if k not in in_place]
+        parts = [self.in_place(in_place, x)] if in_place else []
+        return sum_of([*parts, self.copied(copied, x)] if copied else parts)
+
+    def in_place(self, orders: Sequence[int], x: Tensor) -> Tensor:
+        """Orders that step through the pixels as they lie, all in one operation."""
+        size = x.shape[2:]
+        ways = [(reverse, *self.orders[k].strides(size)) for k in orders for reverse in self.ways]
+        spaces = [space for k in orders for space in self.spaces[k]]
+        y = scan_in_place(spaces, x.flatten(2).transpose(1, 2), ways)
+        return torch.unflatten(y.transpose(1, 2), 2, size)
+
+    def copied(self, orders: Sequence[int], x: Tensor) -> Tensor:
+        """Pixels laid out order by order; all orders of one way in one scan."""
         tokens = [self.orders[k].tokens(x) for k in orders]
         ways = [
             scan_together([self.spaces[k][way] for k in orders], tokens, reverse=reverse)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetzoo.ops import selective_scan
+from unetzoo.ops import directional_scan, selective_scan
 
-__all__ = ["StateSpace", "scan_together", "step_biases"]
+__all__ = ["StateSpace", "scan_in_place", "scan_together", "step_biases"]
 
 STEP_RANGE = (1e-3, 1e-1)
 
@@ -69,6 +69,25 @@ def scan_together(
         reverse=reverse,
     )
     return [*y.chunk(len(spaces), -1)]
+
+
+def scan_in_place(
+    spaces: Sequence[StateSpace], tokens: Tensor, ways: Sequence[tuple[bool, int, int]]
+) -> Tensor:
+    """The sum of state spaces that meet the same tokens (B, L, channels), each its own way, copying none.
+
+    The ways are those of `directional_scan`.
+    """
+    terms = F.linear(tokens, torch.cat([s.project.weight for s in spaces]))
+    return directional_scan(
+        tokens,
+        torch.unflatten(terms, 2, (len(spaces), -1)),
+        torch.stack([s.steps.weight for s in spaces]),
+        -torch.exp(torch.stack([s.log_decay for s in spaces]).float()),
+        torch.stack([s.bypass for s in spaces]),
+        torch.stack([s.steps.bias for s in spaces]),
+        ways,
+    )
 
 
 def step_biases(count: int) -> Tensor:
