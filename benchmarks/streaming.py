@@ -3,15 +3,17 @@
     python -m benchmarks.streaming memory          30,000 x 30,000 x 4 pixels, 512 x 512 x 1,000 voxels
     python -m benchmarks.streaming throughput --threads 2 --rounds 3       8,192 x 8,192 x 4 pixels
 
-``memory`` runs both commands and reports the largest resident size of each process, less that of the same
-command on an image of one batch of windows, at half and at full height; the network is one 1 x 1 convolution,
-so nearly all of it is tiling. ``throughput`` runs one exported network, from GeoTIFF to label GeoTIFF, in our
-tiling and in ``monai.inferers.SlidingWindowInferer`` (Gaussian, overlap 0.25, the same window and batch), both
-in ONNX Runtime, in processes of their own that take turns.
+``memory`` runs both commands and reports the most memory that is each process's own (RssAnon), less that of
+the same command on an image of one batch of windows, at half and at full height; the network is one 1 x 1
+convolution, so nearly all of it is tiling, and every pixel of the result is compared with what it must be.
+``throughput`` runs one exported network, from GeoTIFF to label GeoTIFF, in our tiling and in
+``monai.inferers.SlidingWindowInferer`` (Gaussian, overlap 0.25, the same windows and batch), both in ONNX
+Runtime, in processes of their own that take turns.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,7 @@ from unetzoo.inference import METADATA_KEY, ClassSpec, Contract, DataSpec, Norma
 from unetzoo.inference.filejob import DEFAULT_BATCH
 
 CLASSES, TILE = 7, 512
+COMMANDS = ("unetzoo-infer", "unetzoo predict")
 NETWORKS = {
     "unet resnet34": {"encoder": "resnet34"},
     "unet mobilenetv3_large": {"encoder": "mobilenetv3_large"},
@@ -41,7 +44,7 @@ NETWORKS = {
 
 
 class Run(NamedTuple):
-    """Of one process: seconds, and its largest resident size in bytes."""
+    """Of one process: seconds, and the most bytes of memory that were its own."""
 
     seconds: float
     peak: int
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=DEFAULT_BATCH)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=COMMANDS)
     parser.add_argument("--networks", nargs="+", choices=[*NETWORKS], default=[*NETWORKS])
     args = parser.parse_args()
     if args.what == "monai":
@@ -66,12 +70,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         if args.what == "memory":
-            _memory(Path(folder), args.size or 30_000, args.depth, args.threads)
+            _memory(Path(folder), args.size or 30_000, args.depth, args.threads, args.commands)
         else:
             _throughput(Path(folder), args)
 
 
-def _memory(folder: Path, size: int, depth: int, threads: int) -> None:
+def _memory(folder: Path, size: int, depth: int, threads: int, commands: Sequence[str]) -> None:
     print("| image | command | peak less that of one batch, MiB | seconds |\n|---|---|---:|---:|", flush=True)
     model = _pointwise(folder / "scene.onnx", 2, bands=4, tile=(TILE, TILE))
     small = _scene(folder / "small.tif", 2 * TILE, TILE + 1)
@@ -81,13 +85,13 @@ def _memory(folder: Path, size: int, depth: int, threads: int) -> None:
     ]
     for name, net, tile, path, (height, width) in cases:
         _scene(path, height, width)
-        _compare(name, net, tile, path, threads)
+        _compare(name, net, tile, path, threads, commands)
         path.unlink()
     model = _pointwise(folder / "volume.onnx", 3, bands=1, tile=(96, 96, 96))
     small = _volume(folder / "small.nii", 97, 96)
     for slices in (depth // 2, depth):
         path = _volume(folder / f"{slices}.nii.gz", 512, slices)
-        _compare(f"NIfTI 512 x 512 x {slices}", model, small, path, threads)
+        _compare(f"NIfTI 512 x 512 x {slices}", model, small, path, threads, commands)
         path.unlink()
 
 
@@ -170,9 +174,9 @@ def _monai(model: Path, image: Path, out: Path, threads: int, batch: int) -> Non
         target.write(labels)
 
 
-def _compare(name: str, model: Path, small: Path, path: Path, threads: int) -> None:
-    """Rows of the table for one image and both commands; the label map is checked against its definition."""
-    for command in ("unetzoo-infer", "unetzoo predict"):
+def _compare(name: str, model: Path, small: Path, path: Path, threads: int, commands: Sequence[str]) -> None:
+    """Rows of the table for one image; the label map is checked against its definition."""
+    for command in commands:
         base = _run(_command(command, model, small, threads))
         run = _run(_command(command, model, path, threads))
         result = path.parent / "out" / path.name
@@ -194,12 +198,24 @@ def _command(command: str, model: Path, image: Path, threads: int) -> list[str]:
 
 
 def _run(command: Sequence[str]) -> Run:
-    begun = time.perf_counter()
+    begun, peak = time.perf_counter(), 0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {status}")
-    return Run(time.perf_counter() - begun, used.ru_maxrss * 1024)
+    while process.poll() is None:
+        peak = max(peak, _anonymous(process.pid))
+        time.sleep(0.01)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Run(time.perf_counter() - begun, peak)
+
+
+def _anonymous(pid: int) -> int:
+    """Bytes that are a process's own, and not pages of files that the system may drop."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended
+        return 0
+    found = re.search(r"RssAnon:\s*(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 def _pointwise(path: Path, ndim: int, *, bands: int, tile: tuple[int, ...]) -> Path:
@@ -253,7 +269,8 @@ def _volume(path: Path, side: int, slices: int) -> Path:
     import nibabel
 
     values = np.stack([_rows(first, side, side)[0] for first in range(slices)], axis=-1)
-    nibabel.save(nibabel.Nifti1Image(values, np.diag([0.7, 0.7, 1.5, 1])), path)  # type: ignore[no-untyped-call]
+    nib: Any = nibabel
+    nib.save(nib.Nifti1Image(values, np.diag([0.7, 0.7, 1.5, 1])), path)
     return path
 
 
@@ -282,3 +299,7 @@ def _verify_values(bands: np.ndarray, labels: np.ndarray, *, empty: bool = True)
     if empty:
         expected[(bands == 0).all(axis=0)] = 255
     assert np.array_equal(labels, expected)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,17 +2,18 @@
 
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
 
 from unetzoo.inference.contract import METADATA_KEY, Contract, DataSpec
+from unetzoo.inference.integrity import CHECKSUM_KEY, checksum, external_files
 from unetzoo.inference.network import OnnxNetwork
 from unetzoo.network import SegmentationNetwork
 from unetzoo.predictor import contract_of, weights_sha256
@@ -20,6 +21,7 @@ from unetzoo.predictor import contract_of, weights_sha256
 __all__ = ["OPSETS", "export", "weights_sha256"]
 
 OPSETS = (18, 19, 20)
+_LARGEST = 2 * 10**9  # bytes of weights; a protobuf file ends at 2 GiB
 TOLERANCE = 1e-4
 """Largest difference from torch, relative to the largest logit, that an exported file may show."""
 
@@ -32,6 +34,7 @@ def export(
     dynamic: bool = False,
     opset: int = 18,
     licence: str = "",
+    external: bool | None = None,
 ) -> Path:
     """Write an ONNX file with its contract, compared with torch before it gets its name.
 
@@ -45,6 +48,7 @@ def export(
         dynamic: Let the file take any image size, not the tile's alone.
         opset: ONNX operator set, 18 to 20.
         licence: Of the weights, an SPDX name; stands in the file.
+        external: Weights in ``<name>.data`` beside the file; None: only beyond 2 GB, where it must.
 
     Returns:
         ``path``.
@@ -65,19 +69,46 @@ def export(
         model, data or model.data, dynamic_size=dynamic, licence=licence, weights_sha256=weights_sha256(model)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid4().hex}.onnx")
-    try:
-        _write(model, temporary, contract, opset)
+    # in a folder of its own, since a large file's weights lie beside it under a name that it holds
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        temporary = Path(folder) / path.name
+        proto = _record(model, contract, opset)
+        save_with_contract(proto, temporary, contract, external=external)
         _compare(model, temporary, contract)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        for file in (*external_files(temporary), temporary):  # the network after its weights
+            os.replace(file, path.parent / file.name)
     return path
 
 
-def _write(model: SegmentationNetwork, path: Path, contract: Contract, opset: int) -> None:
+def save_with_contract(proto: Any, path: Path, contract: Contract, *, external: bool | None = None) -> None:
+    """Write an ONNX model with its contract and the checksum of everything else.
+
+    Args:
+        proto: An ``onnx.ModelProto``.
+        external: Weights in ``<name>.data`` beside the file; None: only where a single file cannot hold them.
+    """
     import onnx
 
+    if external is None:
+        weights = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+        external = weights > _LARGEST
+    onnx.helper.set_model_props(proto, {METADATA_KEY: contract.to_json()})
+    onnx.save(
+        proto,
+        os.fspath(path),
+        save_as_external_data=external,
+        location=f"{path.name}.data" if external else None,
+        size_threshold=1024,
+    )
+    # the second file differs from the first in its metadata alone
+    written = onnx.load(os.fspath(path), load_external_data=False)
+    sums = {METADATA_KEY: contract.to_json(), CHECKSUM_KEY: checksum(path)}
+    onnx.helper.set_model_props(written, sums)
+    path.write_bytes(written.SerializeToString())
+
+
+def _record(model: SegmentationNetwork, contract: Contract, opset: int) -> Any:
+    """The network as an ``onnx.ModelProto``."""
     # the sizes of the example are neither 1 nor multiples, or the recorder takes coincidences for rules
     size = contract.data.tile
     if contract.dynamic_size:
@@ -105,10 +136,7 @@ def _write(model: SegmentationNetwork, path: Path, contract: Contract, opset: in
                 f"the network cannot be exported with dynamic={contract.dynamic_size} ({reason})"
             ) from error
     assert program is not None
-    proto = program.model_proto
-    entry = proto.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, contract.to_json()
-    onnx.save(proto, os.fspath(path))
+    return program.model_proto
 
 
 def _compare(model: SegmentationNetwork, path: Path, contract: Contract) -> None:

@@ -1,10 +1,14 @@
 import json
+import re
 from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unetzoo.inference import ClassSpec, Contract, DataSpec, Normalisation
+from unetzoo.inference import ClassSpec, Contract, DataSpec, ImageTarget, Normalisation
+from unetzoo.inference.contract import BLENDS, METHODS, UNITS
 
 
 def test_data_spec_survives_json(spec: Callable[..., DataSpec]) -> None:
@@ -116,3 +120,13 @@ def test_classes_that_overlap_may_share_ids() -> None:
 def test_foreign_contracts_are_refused(text: str, culprit: str) -> None:
     with pytest.raises(ValueError, match=culprit):
         Contract.from_json(text)
+
+
+def test_page_about_the_contract_names_every_key_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    written = {key for line in rows for key in re.findall(r"`(\w+)`", line.split("|")[1])}
+    parts = (Contract, DataSpec, ClassSpec, Normalisation, ImageTarget)
+    assert written == {"schema"} | {item.name for part in parts for item in fields(part)}
+    for words in (*METHODS, *BLENDS, *UNITS):
+        assert f"`{words}`" in page

@@ -13,6 +13,7 @@ from .contract import BLENDS
 from .describe import describe
 from .filejob import DEFAULT_BATCH, Options
 from .predictor import Predictor
+from .validate import validate
 
 OK, USER_ERROR, PARTLY_DONE = 0, 2, 4
 
@@ -21,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 fine, 2 user error (one sentence on standard error), 4 some inputs failed."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.check:
+            print("\n".join(validate(arguments.model)))
+            return OK
         predictor = Predictor.open(
             [arguments.model, *arguments.ensemble],
             backend=arguments.backend,
@@ -69,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", type=Path, help="folder for the label maps, made if missing")
     parser.add_argument(
         "--describe", action="store_true", help="say what the model takes and gives, and stop"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="see whether the file keeps what its contract says, and stop"
     )
     parser.add_argument("--probabilities", action="store_true", help="also write the classes' probabilities")
     parser.add_argument(

@@ -8,6 +8,7 @@ import numpy as np
 
 from .contract import METADATA_KEY, Contract
 from .files import FileError, existing, first_line
+from .integrity import CHECKSUM_KEY, checksum, external_files
 
 
 class OnnxNetwork:
@@ -18,7 +19,8 @@ class OnnxNetwork:
         providers: ONNX Runtime's names of what computes, in order of preference; all must be there.
 
     Raises:
-        FileError: If the file is damaged, was not exported by unetzoo, or contradicts its own contract.
+        FileError: If the file is damaged or was changed, was not exported by unetzoo, takes its weights from
+            outside of its folder, or contradicts its own contract.
         ValueError: If a provider is missing; there is no silent fallback to the CPU.
         ImportError: If onnxruntime is not installed.
     """
@@ -29,6 +31,7 @@ class OnnxNetwork:
         onnxruntime = _onnxruntime()
         self.path = existing(path)
         self.identity = identity(self.path)
+        external_files(self.path)
         wanted = list(providers or ["CPUExecutionProvider"])
         _require(wanted, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
@@ -42,8 +45,10 @@ class OnnxNetwork:
             raise FileError(f"{self.path}: ONNX Runtime cannot load it ({first_line(error)})") from error
         # a provider whose libraries do not load is left out by ONNX Runtime with nothing but a log line
         _require(wanted, self.session.get_providers())
-        text = self.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        self.contract = read_contract(text, self.session.get_inputs()[0].shape, self.path)
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        self.verified = require_intact(self.path, metadata.get(CHECKSUM_KEY))
+        takes = self.session.get_inputs()[0].shape
+        self.contract = read_contract(metadata.get(METADATA_KEY), takes, self.path)
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 
@@ -81,6 +86,16 @@ def read_contract(text: str | None, takes: Sequence[object], path: Path) -> Cont
             "export it again"
         )
     return contract
+
+
+def require_intact(path: Path, expected: str | None) -> bool:
+    """Refuse a file that is not what was exported; False if it has no checksum and cannot be told."""
+    if expected is not None and checksum(path) != expected:
+        raise FileError(
+            f"{path}: its network or weights are not those that were exported (SHA-256 differs); "
+            "get the file again, or export the model again"
+        )
+    return expected is not None
 
 
 def identity(path: Path) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 
 from .contract import METADATA_KEY
 from .files import FileError, existing
-from .network import identity, read_contract
+from .integrity import CHECKSUM_KEY, external_files
+from .network import identity, read_contract, require_intact
 
 
 class OpenVinoNetwork:
@@ -25,17 +26,16 @@ class OpenVinoNetwork:
         openvino = _openvino()
         self.path = existing(path)
         self.identity = identity(self.path)
+        external_files(self.path)
         core = openvino.Core()
         try:
             model = core.read_model(str(self.path))
         except RuntimeError as error:
             # its messages are its own stack trace, which tells a user nothing
             raise FileError(f"{self.path}: OpenVINO cannot load it, it is damaged or no ONNX file") from error
-        # ONNX metadata arrives below "framework"
-        known = model.has_rt_info(["framework", METADATA_KEY])
-        text = model.get_rt_info(["framework", METADATA_KEY]).astype(str) if known else None
+        require_intact(self.path, _metadata(model, CHECKSUM_KEY))
         takes = [d.get_length() if d.is_static else None for d in model.input(0).get_partial_shape()]
-        self.contract = read_contract(text, takes, self.path)
+        self.contract = read_contract(_metadata(model, METADATA_KEY), takes, self.path)
         # the tile is the only size that comes, and a static size is faster than a dynamic one
         model.reshape([-1, len(self.contract.data.bands), *self.contract.data.tile])
         # without the hint processors with bf16 units would round to bf16
@@ -51,6 +51,12 @@ class OpenVinoNetwork:
         except RuntimeError as error:
             raise FileError(f"{self.path}: the network failed on an input of {batch.shape}") from error
         return np.array(logits, np.float32)
+
+
+def _metadata(model: Any, key: str) -> str | None:
+    """ONNX metadata arrives below "framework"."""
+    place = ["framework", key]
+    return str(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else None
 
 
 def _openvino() -> Any:

@@ -119,7 +119,7 @@ def write_raster(
         nodata: Value of pixels without data; None: there are none.
         names: Band descriptions.
         colours: Classes whose colours make a palette for a single band.
-        overviews: How smaller copies of a large raster are made, ``mode`` or ``average``; None: there are none.
+        overviews: How smaller copies of a large raster are made, ``mode`` or ``average``; None: not.
         cloud: Order the file as a cloud-optimised GeoTIFF, which takes a second copy.
     """
     rasterio = _rasterio()
