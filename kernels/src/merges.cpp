@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <type_traits>
 #include <vector>
 
+#include "maps.h"
 #include "parallel.h"
-#include "vector.h"
 
 namespace unetzoo {
 namespace UNETZOO_ISA_NAME {
@@ -24,29 +23,6 @@ using Terms = std::array<vec, kinds>;
 template <int kinds>
 inline void add(Terms<kinds>& to, const Terms<kinds>& terms) {
   for (int k = 0; k < kinds; ++k) to[k] += terms[k];
-}
-
-inline float total(vec sum) {
-  float out = 0;
-  for (int lane = 0; lane < lanes; ++lane) out += sum[lane];
-  return out;
-}
-
-// go(i, number of neighbours) for every vector; the compiler knows that number for all but the last.
-template <typename Go>
-inline void vectors(int64_t from, int64_t to, Go&& go) {
-  int64_t i = from;
-  for (; i + lanes <= to; i += lanes) go(i, std::integral_constant<int, lanes>{});
-  if (i < to) go(i, static_cast<int>(to - i));
-}
-
-// What there is one of per channel of an image.
-template <bool last, typename Count>
-inline vec of_channel(const float* from, Count count) {
-  if constexpr (last)
-    return load(from, count);
-  else
-    return splat(*from);
 }
 
 // terms(kind of layout, channel, count) makes what is called with every vector of that channel, or of those
@@ -149,65 +125,6 @@ void sk_backward_of(const unetzoo_sk& s, const float* dout, float* const* dmaps,
   });
 }
 
-// The attention gate takes pixels by the tile: their weights first, then the channels.
-struct Tile {
-  static constexpr int64_t most = 4096;
-  const unetzoo_gate& g;
-  int64_t image, from, count;
-  // the sigmoid of every pixel, and the gradient of what it was taken of; whole vectors
-  std::vector<float> open, d;
-
-  Tile(const unetzoo_gate& g, int64_t item)
-      : g(g),
-        image(item / tiles(g)),
-        from(item % tiles(g) * most),
-        count(std::min(most, g.size.pixels - from)),
-        open(most),
-        d(most) {}
-  static int64_t tiles(const unetzoo_gate& g) { return (g.size.pixels + most - 1) / most; }
-
-  // go(place in a map of `channels`, pixel of the tile, channel, neighbours): neighbours are pixels, or channels.
-  template <typename Go>
-  void visit(int64_t channels, Go&& go) const {
-    if (g.size.channels_last)
-      for (int64_t p = 0; p < count; ++p)
-        vectors(0, channels, [&](int64_t c, auto n) {
-          go(std::true_type{}, ((image * g.size.pixels + from + p) * channels + c), p, c, n);
-        });
-    else
-      for (int64_t c = 0; c < channels; ++c)
-        vectors(0, count, [&](int64_t p, auto n) {
-          go(std::false_type{}, (image * channels + c) * g.size.pixels + from + p, p, c, n);
-        });
-  }
-};
-
-// Of a pixel: one number, or one for each of the neighbours.
-template <bool last>
-inline vec of_pixel(const float* from) {
-  return last ? splat(*from) : load(from, lanes);
-}
-
-template <bool last>
-inline void add_to_pixel(float* to, vec value) {
-  if constexpr (last)
-    *to += total(value);
-  else
-    store(to, load(to, lanes) + value, lanes);
-}
-
-inline vec relu(vec x) { return x < 0 ? vec{} : x; }
-
-void open_up(Tile& tile) {
-  const unetzoo_gate& g = tile.g;
-  std::fill(tile.open.begin(), tile.open.end(), *g.bias);
-  tile.visit(g.inner_channels, [&](auto last, int64_t at, int64_t p, int64_t c, auto n) {
-    const vec active = relu(load(g.inner + at, n));
-    add_to_pixel<last.value>(&tile.open[p], active * of_channel<last.value>(g.psi + c, n));
-  });
-  vectors(0, Tile::most, [&](int64_t p, auto n) { store(&tile.open[p], sigmoid(load(&tile.open[p], n)), n); });
-}
-
 }  // namespace
 
 void mfms_forward(const unetzoo_mfms& m, float* out) {
@@ -252,52 +169,6 @@ void sk_backward(const unetzoo_sk& s, const float* dout, float* const* dmaps, fl
     case 3: return sk_backward_of<3>(s, dout, dmaps, dweights);
     default: return sk_backward_of<4>(s, dout, dmaps, dweights);
   }
-}
-
-void gate_forward(const unetzoo_gate& g, float* out) {
-  auto work = [&](int64_t item) {
-    Tile tile(g, item);
-    open_up(tile);
-    tile.visit(g.size.channels, [&](auto last, int64_t at, int64_t p, int64_t, auto n) {
-      store(out + at, g.gain * of_pixel<last.value>(&tile.open[p]) * load(g.skip + at, n), n);
-    });
-  };
-  parallel_for(g.size.batch * Tile::tiles(g), g.threads, work);
-}
-
-void gate_backward(const unetzoo_gate& g, const float* dout, float* dskip, float* dinner, float* dpsi) {
-  const int64_t items = g.size.batch * Tile::tiles(g), each = g.inner_channels + 1;
-  std::vector<float> partial(items * each);
-  auto work = [&](int64_t item) {
-    Tile tile(g, item);
-    open_up(tile);
-    tile.visit(g.size.channels, [&](auto last, int64_t at, int64_t p, int64_t, auto n) {
-      const vec d = g.gain * load(dout + at, n);
-      store(dskip + at, d * of_pixel<last.value>(&tile.open[p]), n);
-      add_to_pixel<last.value>(&tile.d[p], d * load(g.skip + at, n));
-    });
-    float* const sums = &partial[item * each];
-    vec of_bias{};
-    vectors(0, Tile::most, [&](int64_t p, auto n) {
-      const vec open = load(&tile.open[p], n), d = load(&tile.d[p], n) * open * (1.0f - open);
-      store(&tile.d[p], d, n);
-      of_bias += d;
-    });
-    sums[g.inner_channels] = total(of_bias);
-    tile.visit(g.inner_channels, [&](auto last, int64_t at, int64_t p, int64_t c, auto n) {
-      const vec x = load(g.inner + at, n), d = of_pixel<last.value>(&tile.d[p]);
-      const vec through = d * of_channel<last.value>(g.psi + c, n);
-      store(dinner + at, x > 0 ? through : vec{}, n);
-      if constexpr (last.value)
-        store(sums + c, load(sums + c, n) + d * relu(x), n);
-      else
-        sums[c] += total(d * relu(x));
-    });
-  };
-  parallel_for(items, g.threads, work);
-  std::fill(dpsi, dpsi + each, 0.0f);
-  for (int64_t item = 0; item < items; ++item)
-    for (int64_t f = 0; f < each; ++f) dpsi[f] += partial[item * each + f];
 }
 
 }  // namespace UNETZOO_ISA_NAME

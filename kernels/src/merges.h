@@ -10,7 +10,7 @@
   void sk_forward(const unetzoo_sk&, float* out);                                                          \
   void sk_backward(const unetzoo_sk&, const float* dout, float* const* dmaps, float* dweights);            \
   void gate_forward(const unetzoo_gate&, float* out);                                                      \
-  void gate_backward(const unetzoo_gate&, const float* dout, float* dskip, float* dinner, float* dpsi);    \
+  void gate_backward(const unetzoo_gate&, const float* dout, const unetzoo_gate_gradients&);               \
   }                                                                                                        \
   }
 UNETZOO_DECLARE(baseline)

@@ -1,8 +1,8 @@
 """Maps as the kernels take them: (B, C, *size) with pixels or with channels as neighbours in memory."""
 
 import ctypes
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 __all__ = ["Size", "channels_last", "dense", "empty_maps", "size_of"]
@@ -27,10 +27,10 @@ def dense(x: Tensor, last: bool) -> Tensor:
     return (x.movedim(1, -1) if last else x).contiguous()
 
 
-def empty_maps(x: Tensor, channels: int, last: bool) -> Tensor:
-    """(B, channels, *size) of the size of ``x``, in that order of memory."""
-    batch, _, *size = x.shape
-    return x.new_empty(batch, *size, channels).movedim(-1, 1) if last else x.new_empty(batch, channels, *size)
+def empty_maps(like: Tensor, shape: Sequence[int], last: bool) -> Tensor:
+    """(B, C, *size) in that order of memory, of the type of ``like``."""
+    batch, channels, *size = shape
+    return like.new_empty(batch, *size, channels).movedim(-1, 1) if last else like.new_empty(*shape)
 
 
 def size_of(x: Tensor, last: bool) -> Size:

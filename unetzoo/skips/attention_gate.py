@@ -6,10 +6,11 @@ from math import gcd
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from unetzoo.levels import Gate, Level, ratio
 from unetzoo.nd import conv, conv_unit, resize
+from unetzoo.ops import attention_gate
+from unetzoo.ops.attention_gate import gate_weights
 from unetzoo.skips.base import Concat, Merge, SkipPathway
 
 __all__ = ["AttentionGate"]
@@ -94,7 +95,7 @@ class _Gated(Merge):
         self.theta = conv(ndim, skip.channels, width, step, stride=step, bias=False)
         self.phi = conv(ndim, g, width)
         self.psi = conv(ndim, width, 1)
-        self.to_theta = resize(ratio(factor, step))
+        self.to_theta, self.step = ratio(factor, step), step
         self.to_skip = resize(step)
         self.gain = 2.0 if identity_init else 1.0
         if identity_init:
@@ -111,9 +112,17 @@ class _Gated(Merge):
 
     def attention(self, skip: Tensor, coarse: Tensor) -> Tensor:
         """(B, C, *size) and (B, D', *size') to the gate's weights, (B, 1, *size) in (0, gain)."""
-        signal = self.to_theta(self.phi(self.signal(coarse)))
-        weights: Tensor = self.to_skip(self.psi(F.relu(self.theta(skip) + signal)).sigmoid())
+        weights: Tensor = self.to_skip(gate_weights(*self.projected(skip, coarse), self.to_theta))
         return self.gain * weights
 
+    def projected(self, skip: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Skip and gating signal, each at a resolution of its own, and what makes weights of them."""
+        return self.theta(skip), self.phi(self.signal(coarse)), self.psi.weight, self.psi.bias
+
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
-        return torch.cat([self.transform(skip * self.attention(skip, coarse)), gate], 1)
+        if max(self.step) == 1:
+            projected = self.projected(skip, coarse)
+            kept = attention_gate(skip, *projected, factor=self.to_theta, gain=self.gain)
+        else:
+            kept = skip * self.attention(skip, coarse)
+        return torch.cat([self.transform(kept), gate], 1)

@@ -17,7 +17,7 @@ __all__ = ["cosine_basis", "dct_pool", "pool_by_columns", "pool_wave_by_wave", "
 def dct_pool(
     x: Tensor, frequencies: Sequence[Sequence[int]], *, period: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, maximum and minimum of a map times a wave, each averaged over the waves, in one pass over the map.
+    """Mean, maximum and minimum of a map times a wave, each averaged over the waves, in one pass over it.
 
     The squeeze of MADGNet (Nam et al. 2024, CVPR) with waves of a cosine transform, whose mean square is 1.
     Computed in float32, or float64 if ``x`` is, under autocast too.

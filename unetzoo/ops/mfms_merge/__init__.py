@@ -72,14 +72,14 @@ def _problem(maps: list[Tensor], whole: Tensor, size: Size, gain: float) -> _Pro
 def _merge(pixels: Tensor, whole: Tensor, skip: Tensor, gate: Tensor, gain: float) -> Tensor:
     last = channels_last(skip)
     maps, whole = [dense(t, last) for t in (pixels, skip, gate)], whole.contiguous()
-    out = empty_maps(skip, skip.shape[1], last)
+    out = empty_maps(skip, skip.shape, last)
     native.call("unetzoo_mfms_forward", _problem(maps, whole, size_of(skip, last), gain), dense(out, last))
     return out
 
 
 @_merge.register_fake
 def _(pixels: Tensor, whole: Tensor, skip: Tensor, gate: Tensor, gain: float) -> Tensor:
-    return empty_maps(skip, skip.shape[1], channels_last(skip))
+    return empty_maps(skip, skip.shape, channels_last(skip))
 
 
 @torch.library.custom_op("unetzoo::mfms_merge_backward", mutates_args=())
@@ -88,7 +88,7 @@ def _merge_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     last = channels_last(skip)
     maps, whole = [dense(t, last) for t in (pixels, skip, gate)], whole.contiguous()
-    dmaps, dwhole = [empty_maps(skip, skip.shape[1], last) for _ in maps], torch.empty_like(whole)
+    dmaps, dwhole = [empty_maps(skip, skip.shape, last) for _ in maps], torch.empty_like(whole)
     gradients = _Gradients(*native.addresses(*(dense(d, last) for d in dmaps), dwhole))
     problem = _problem(maps, whole, size_of(skip, last), gain)
     native.call("unetzoo_mfms_backward", problem, dense(dout, last), gradients)
@@ -100,7 +100,7 @@ def _merge_backward(
 def _(
     dout: Tensor, pixels: Tensor, whole: Tensor, skip: Tensor, gate: Tensor, gain: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    dpixels, dskip, dgate = (empty_maps(skip, skip.shape[1], channels_last(skip)) for _ in range(3))
+    dpixels, dskip, dgate = (empty_maps(skip, skip.shape, channels_last(skip)) for _ in range(3))
     return dpixels, whole.new_empty(whole.shape), dskip, dgate
 
 

@@ -76,7 +76,7 @@ def _problem(maps: list[Tensor], weights: Tensor, size: Size) -> _Problem:
 @torch.library.custom_op("unetzoo::sk_merge", mutates_args=())
 def _merge(maps: list[Tensor], weights: Tensor) -> Tensor:
     first, last = maps[0], channels_last(maps[0])
-    out = empty_maps(first, first.shape[1], last)
+    out = empty_maps(first, first.shape, last)
     maps, weights = [dense(x, last) for x in maps], weights.contiguous()
     native.call("unetzoo_sk_forward", _problem(maps, weights, size_of(first, last)), dense(out, last))
     return out
@@ -84,14 +84,14 @@ def _merge(maps: list[Tensor], weights: Tensor) -> Tensor:
 
 @_merge.register_fake
 def _(maps: list[Tensor], weights: Tensor) -> Tensor:
-    return empty_maps(maps[0], maps[0].shape[1], channels_last(maps[0]))
+    return empty_maps(maps[0], maps[0].shape, channels_last(maps[0]))
 
 
 @torch.library.custom_op("unetzoo::sk_merge_backward", mutates_args=())
 def _merge_backward(dout: Tensor, maps: list[Tensor], weights: Tensor) -> list[Tensor]:
     first, last = maps[0], channels_last(maps[0])
     maps, weights = [dense(x, last) for x in maps], weights.contiguous()
-    dmaps, dweights = [empty_maps(first, first.shape[1], last) for _ in maps], torch.empty_like(weights)
+    dmaps, dweights = [empty_maps(first, first.shape, last) for _ in maps], torch.empty_like(weights)
     problem, gradients = _problem(maps, weights, size_of(first, last)), [dense(d, last) for d in dmaps]
     native.call("unetzoo_sk_backward", problem, dense(dout, last), _pointers(gradients), dweights)
     return [*dmaps, dweights]
@@ -100,7 +100,7 @@ def _merge_backward(dout: Tensor, maps: list[Tensor], weights: Tensor) -> list[T
 @_merge_backward.register_fake
 def _(dout: Tensor, maps: list[Tensor], weights: Tensor) -> list[Tensor]:
     last = channels_last(maps[0])
-    return [*(empty_maps(maps[0], maps[0].shape[1], last) for _ in maps), weights.new_empty(weights.shape)]
+    return [*(empty_maps(maps[0], maps[0].shape, last) for _ in maps), weights.new_empty(weights.shape)]
 
 
 def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,37 @@
+"""What an attention gate does to a skip."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from unetzoo.nd import resize
+
+__all__ = ["gate_by_definition", "gate_weights"]
+
+
+def gate_weights(theta: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, factor: tuple[int, ...]) -> Tensor:
+    """``sigmoid(psi relu(theta + up(signal)) + bias)``, one weight per pixel (arXiv:1804.03999, eq. 1).
+
+    Args:
+        theta: (B, F, *size), the projected skip.
+        signal: (B, F, *(size / factor)), the projected gating signal, resampled linearly here.
+        psi: (1, F, 1, ...), weights of a 1x1 convolution.
+        bias: (1,), its bias.
+
+    Returns:
+        (B, 1, *size).
+    """
+    conv = F.conv2d if theta.dim() == 4 else F.conv3d
+    return conv(F.relu(theta + resize(factor)(signal)), psi, bias).sigmoid()
+
+
+def gate_by_definition(
+    skip: Tensor,
+    theta: Tensor,
+    signal: Tensor,
+    psi: Tensor,
+    bias: Tensor,
+    factor: tuple[int, ...],
+    gain: float,
+) -> Tensor:
+    """``gain skip gate_weights(...)``, (B, C, *size)."""
+    return skip * (gain * gate_weights(theta, signal, psi, bias, factor))
