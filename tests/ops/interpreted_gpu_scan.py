@@ -68,10 +68,11 @@ def assert_is_the_definition(given: dict[str, Any], reverse: bool, order: tuple[
     ("sizes", "order", "reverse", "rate", "surrounded", "wanted"),
     [
         ((2, 1, 1, 1, 1), (1, 1), False, 3.0, FULL, 1),
+        ((2, 6, 3, 5, 3), (2, 3), True, 3.0, FULL, 1),
         ((1, 63, 1, 19, 16), (7, 9), True, 100.0, FULL, 1),
-        ((1, 64, 2, 5, 3), (8, 4), False, 1e-4, FULL, 1),
-        ((1, 65, 1, 5, 1), (1, 1), True, 3.0, BARE, 100),
-        ((1, 200, 1, 3, 3), (5, 20), False, 3.0, FULL, 2),
+        ((1, 64, 1, 5, 3), (8, 4), False, 1e-4, FULL, 1),
+        ((1, 65, 1, 5, 1), (1, 1), True, 3.0, FULL, 100),
+        ((1, 200, 1, 3, 3), (5, 20), False, 3.0, BARE, 2),
     ],
     ids=str,
 )
