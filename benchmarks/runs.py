@@ -42,7 +42,9 @@ def measured(
     if result.is_file():
         return dict(json.loads(result.read_text()))
     with initialize_config_module("unetzoo.configs", version_base="1.3"):
-        cfg = compose("train", [*overrides, f"paths.data={data}", f"run_id={run_id}", f"paths.runs={out}"])
+        # single precision on every machine, unless a table is about another
+        fixed = ["trainer.precision=32-true", *overrides]
+        cfg = compose("train", [*fixed, f"paths.data={data}", f"run_id={run_id}", f"paths.runs={out}"])
     OmegaConf.set_struct(cfg, False)
     cfg.logger = None
     change(cfg)

@@ -83,6 +83,7 @@ def compared(args: argparse.Namespace, seed: int) -> dict[tuple[str, bool], tupl
                 f"run_dir={run}",
                 f"trainer.max_epochs={args.epochs}",
                 "trainer.accelerator=cpu",
+                "trainer.precision=32-true",
                 "logger=none",
                 *args.overrides,
             ],

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
+from unetzoo.allocation import keep_freed_memory
 from unetzoo.callbacks import EpochTable, SeedEachStep
 from unetzoo.checkpoints import AtomicCheckpointIO, RunCheckpoint, atomic
 from unetzoo.datasets import SegmentationData
@@ -58,6 +59,7 @@ def train(cfg: DictConfig) -> Path:
     run_dir = Path(cfg.run_dir)
     # deterministic mode would write NaN into all memory it takes: slower, and only of use to find bugs
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    keep_freed_memory()
     with _quiet():
         seed_everything(cfg.seed, workers=True, verbose=False)
         data: SegmentationData = _build(cfg, "data")
@@ -127,8 +129,10 @@ def _build(cfg: DictConfig, key: str, **values: Any) -> Any:
 
 
 def _filled(cfg: DictConfig, spec: DataSpec) -> DictConfig:
-    """The config with the model's channels, classes and, if it goes by them, band names from the data."""
+    """The config with this machine's precision, and the model's channels, classes and bands from the data."""
     cfg = cfg.copy()
+    if cfg.trainer.get("precision") == "auto":
+        cfg.trainer.precision = "bf16-mixed" if _has_bf16(cfg.trainer.get("accelerator")) else "32-true"
     for key, value, names in (
         ("in_channels", len(spec.bands), spec.bands),
         ("num_classes", len(spec.outputs), spec.outputs),
@@ -302,12 +306,15 @@ def _introduce(
     going_on = f"going on after epoch {start.epochs} of" if start.checkpoint else "training for"
     where = f"{trainer.accelerator.__class__.__name__.removesuffix('Accelerator')} x {trainer.world_size}"
     going_on += f" {trainer.max_epochs} epochs"
-    if trainer.precision.startswith("bf16") and where.startswith("CPU") and not _has_bf16():
+    if trainer.precision.startswith("bf16") and where.startswith("CPU") and not _has_bf16("cpu"):
         _say("this CPU only imitates bfloat16; trainer.precision=32-true is faster here")
     _say(f"{run_dir}: {parameters / 1e6:.2f} M parameters{some}; {cases} cases; {where}; {going_on}")
 
 
-def _has_bf16() -> bool:
+def _has_bf16(accelerator: str | None) -> bool:
+    """Whether what this trains on multiplies bfloat16 by itself, and does not imitate it."""
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -58,6 +58,7 @@ def settings(pictures: Path, tmp_path: Path) -> list[str]:
         "model.encoder.channels=[4,8]",
         "optimizer.lr=0.02",
         "trainer.accelerator=cpu",
+        "trainer.precision=32-true",
         "trainer.max_epochs=3",
         "logger=none",
         "run_id=run",

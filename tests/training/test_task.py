@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from unetzoo import training
 from unetzoo.checkpoints import read_checkpoint
 from unetzoo.configs import ROOT
 from unetzoo.inference.contract import IGNORE, ClassSpec, DataSpec, Normalisation
@@ -143,6 +144,15 @@ def test_training_learns(config: Compose) -> None:
     assert [float(row["lr"]) for row in rows] == sorted((float(row["lr"]) for row in rows), reverse=True)
     best = read_checkpoint(run / "checkpoints" / "best.ckpt")["unetzoo"]
     assert best["metrics"]["val/dice"] == pytest.approx(max(float(r["val/dice"]) for r in rows), rel=1e-5)
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_precision_is_what_the_device_computes_with_and_is_kept_with_the_run(
+    config: Compose, monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
+) -> None:
+    monkeypatch.setattr(training, "_has_bf16", lambda accelerator: native)
+    run = train(config("trainer.precision=auto", "trainer.max_epochs=1"))
+    assert OmegaConf.load(run / "config.yaml").trainer.precision == expected
 
 
 def test_mixed_precision_trains_on_the_cpu(config: Compose) -> None:
