@@ -6,6 +6,7 @@ from unetzoo.ops.dct_pool import dct_pool
 from unetzoo.ops.directional_scan import directional_scan
 from unetzoo.ops.mfms_merge import mfms_merge
 from unetzoo.ops.selective_scan import selective_scan
+from unetzoo.ops.selective_scan_fn import selective_scan_fn
 from unetzoo.ops.sk_merge import sk_merge
 from unetzoo.ops.ssd import ssd
 
@@ -16,6 +17,7 @@ __all__ = [
     "directional_scan",
     "mfms_merge",
     "selective_scan",
+    "selective_scan_fn",
     "sk_merge",
     "ssd",
 ]
