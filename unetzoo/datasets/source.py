@@ -44,7 +44,7 @@ class Source:
         for path in (".", self.manifest, self.images, self.masks, self.splits):
             if path is not None and not self._path(path).exists():
                 raise FileNotFoundError(
-                    f"{self._path(path)}: does not exist; put the set there (data/README.md says where to get"
+                    f"{self._path(path)}: does not exist; put the set there (docs/data.md says how to prepare"
                     " the public ones), or set paths.data to the folder of all sets, or data.root to this one"
                 )
 
