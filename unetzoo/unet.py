@@ -1,7 +1,7 @@
 """The assembler: encoder, skip pathway, decoder and heads become one network."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from unetzoo.auxiliary.base import Auxiliary
 from unetzoo.decoders import Decoder
 from unetzoo.encoders import Encoder
 from unetzoo.heads import FusedHead, Head
+from unetzoo.lean import lean
 from unetzoo.levels import Gate, Level
 from unetzoo.nd import crop_to
 from unetzoo.network import SegmentationNetwork
@@ -36,6 +37,12 @@ class UNet(SegmentationNetwork):
         main_head: Let ``forward`` return the logits of this head of ``forward_deep`` (UNet++'s "fast" mode: d
             is X[0][d]). A graph exported so is without the decoder where the head is a side output's; `prune`
             drops all that the head does not need.
+        memory: What a training step keeps of the forward pass: plain, all that autograd asks for; lean, what
+            takes long to compute, with the rest computed again in the backward pass (`unetzoo.lean`). The
+            gradients are the same.
+
+    Raises:
+        ValueError: If parts or options do not go together, or ``memory`` is neither.
     """
 
     def __init__(
@@ -51,8 +58,12 @@ class UNet(SegmentationNetwork):
         deep_supervision: bool = False,
         average_heads: bool = False,
         main_head: int = 0,
+        memory: Literal["plain", "lean"] = "plain",
     ) -> None:
         super().__init__()
+        if memory not in ("plain", "lean"):
+            raise ValueError(f"memory must be plain or lean, not {memory!r}")
+        self.memory = memory
         if average_heads and not deep_supervision:
             raise ValueError("average_heads=true needs the side heads of deep_supervision=true")
         if average_heads and main_head:
@@ -113,7 +124,8 @@ class UNet(SegmentationNetwork):
             return self.mean_of(self.forward_deep(x))
         if self.main_head:
             return self.forward_deep(x)[self.main_head]
-        return crop_to(self.heads[0](self.decode(x)[1]), x)
+        with lean(self.memory == "lean"):
+            return crop_to(self.heads[0](self.decode(x)[1]), x)
 
     def forward_deep(self, x: Tensor) -> list[Tensor]:
         """Logits of every supervised head at the image's size, the main one first.
@@ -121,13 +133,15 @@ class UNet(SegmentationNetwork):
         The others follow in the order they are built: side outputs shallowest first, decoder rows finest
         first.
         """
-        return self._supervised(x, *self.decode(x))
+        with lean(self.memory == "lean"):
+            return self._supervised(x, *self.decode(x))
 
     def forward_train(self, x: Tensor, target: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """`forward_deep`, and the weighted auxiliary losses by name, in one pass."""
-        skips, decoded = self.decode(x)
-        losses = {name: part.weight * part(decoded, target) for name, part in self.objectives()}
-        return self._supervised(x, skips, decoded), losses
+        with lean(self.memory == "lean"):
+            skips, decoded = self.decode(x)
+            losses = {name: part.weight * part(decoded, target) for name, part in self.objectives()}
+            return self._supervised(x, skips, decoded), losses
 
     def _supervised(self, x: Tensor, skips: list[Tensor], decoded: list[Tensor]) -> list[Tensor]:
         if self.deep_supervision and self.fused_sides:
