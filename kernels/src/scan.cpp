@@ -26,6 +26,7 @@ struct Lane {
 };
 
 int64_t segments_of(const unetzoo_scan& s) { return (s.length + s.steps - 1) / s.steps; }
+int64_t decays_of(const unetzoo_scan& s) { return s.one_decay ? 1 : s.state; }
 int64_t round_up_to_lanes(int64_t count) { return (count + lanes - 1) / lanes * lanes; }
 
 // Where the tokens of a segment lie, in the order of the scan, and those that come soon after.
@@ -100,13 +101,21 @@ struct Sums {
   }
 };
 
-// Calls with 4 columns at a time as far as they go, then with 2 and 1, as a constant.
-template <typename Do>
-void in_groups(int64_t columns, Do&& go) {
+// Calls for 4 states at a time as far as they go, then for 2 and 1, and for one decay or many, as constants.
+template <typename One, typename Do>
+void in_groups(int64_t state, One one, Do& go) {
   int64_t n = 0;
-  for (; n + 4 <= columns; n += 4) go(std::integral_constant<int, 4>{}, n);
-  if (n + 2 <= columns) go(std::integral_constant<int, 2>{}, n), n += 2;
-  if (n < columns) go(std::integral_constant<int, 1>{}, n);
+  for (; n + 4 <= state; n += 4) go(std::integral_constant<int, 4>{}, one, n);
+  if (n + 2 <= state) go(std::integral_constant<int, 2>{}, one, n), n += 2;
+  if (n < state) go(std::integral_constant<int, 1>{}, one, n);
+}
+
+template <typename Do>
+void in_groups(const unetzoo_scan& s, Do&& go) {
+  if (s.one_decay)
+    in_groups(s.state, std::true_type{}, go);
+  else
+    in_groups(s.state, std::false_type{}, go);
 }
 
 // A tensor (channels, columns) as columns of vectors.
@@ -139,7 +148,7 @@ struct Block {
         count(static_cast<int>(s.width - d)),
         bias(s.bias ? load(s.bias + channel, count) : vec{}),
         bypass(s.D ? load(s.D + channel, count) : vec{}),
-        decay(columns_of(s.A + channel * s.state, s.state, count, log2e)),
+        decay(columns_of(s.A + channel * decays_of(s), decays_of(s), count, log2e)),
         expand(s.rank ? columns_of(s.expand + channel * s.rank, s.rank, count, 1.0f) : std::vector<Lane>{}),
         h(s.state) {}
 
@@ -149,10 +158,10 @@ struct Block {
   }
 };
 
-// A segment of one block, token by token; beyond the last token all of it is zero.
+// A segment of one block, token by token; beyond the last token nothing enters and nothing fades.
 struct Line {
-  std::vector<Lane> width, entering, out;
-  explicit Line(int64_t steps) : width(steps), entering(steps), out(steps) {}
+  std::vector<Lane> width, entering, out, fade;  // the last where all states fade alike
+  explicit Line(int64_t steps) : width(steps), entering(steps), out(steps), fade(steps) {}
 };
 
 // `out` is where this segment goes in the end; `slope` takes what a step width changes by with delta.
@@ -171,23 +180,27 @@ void open_line(const Block& block, const Tokens& tokens, const Shared& low, cons
     line.width[i].all = width;
     line.entering[i].all = width * u;
     line.out[i].all = block.bypass * u;
+    if (s.one_decay) line.fade[i].all = exp2(width * block.decay[0].all);
   }
-  for (int64_t i = tokens.count; i < round_up_to_lanes(tokens.count); ++i)
+  for (int64_t i = tokens.count; i < round_up_to_lanes(tokens.count); ++i) {
     line.width[i].all = line.entering[i].all = line.out[i].all = vec{};
+    line.fade[i].all = splat(1.0f);
+  }
 }
 
 // Q states along a segment: a = exp(w A), h = a h + w u B, out += C h; a and h are kept where that is asked.
-template <int Q, bool keep>
+template <int Q, bool one, bool keep>
 void run(const Lane* decay, Lane* state, const float* B, const float* C, int64_t columns, int64_t count,
          const Line& line, Lane* out, Lane* a_kept, Lane* h_kept) {
   vec d[Q], h[Q];
-  for (int n = 0; n < Q; ++n) d[n] = decay[n].all, h[n] = state[n].all;
+  for (int n = 0; n < Q; ++n) d[n] = decay[one ? 0 : n].all, h[n] = state[n].all;
   for (int64_t i = 0; i < count; ++i, B += columns, C += columns) {
     const vec width = line.width[i].all, entering = line.entering[i].all;
     vec sum[2] = {out[i].all, vec{}};
     for (int n = 0; n < Q; ++n) {
-      const vec a = exp2(width * d[n]);
-      if (keep) a_kept[i * Q + n].all = a, h_kept[i * Q + n].all = h[n];
+      const vec a = one ? line.fade[i].all : exp2(width * d[n]);
+      if (keep && !one) a_kept[i * Q + n].all = a;
+      if (keep) h_kept[i * Q + n].all = h[n];
       h[n] = a * h[n] + entering * B[n];
       sum[n % 2] += h[n] * C[n];
     }
@@ -215,9 +228,9 @@ void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int
       float* start = starts + block.start(segment, b);
       for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
       open_line(block, tokens, low, y, line);
-      in_groups(s.state, [&](auto q, int64_t n) {
-        run<q, false>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, tokens.count, line,
-                      line.out.data(), nullptr, nullptr);
+      in_groups(s, [&](auto q, auto one, int64_t n) {
+        run<q, one, false>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+                           tokens.count, line, line.out.data(), nullptr, nullptr);
       });
       for (int64_t i = 0; i < tokens.count; ++i) {
         const int64_t at = block.at(tokens.at[i]);
@@ -240,9 +253,9 @@ struct Gradient {
   vec dD{}, dbias{};
   Gradient(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d)
       : block(s, b, g, d),
-        A(columns_of(s.A + block.channel * s.state, s.state, block.count, 1.0f)),
+        A(columns_of(s.A + block.channel * decays_of(s), decays_of(s), block.count, 1.0f)),
         carry(s.state),
-        dA(s.state),
+        dA(decays_of(s)),
         dexpand(s.rank) {}
 };
 
@@ -261,14 +274,15 @@ struct Scratch {
 };
 
 // Q states from the end of a segment to its start, with g_t = C_t dy_t + a_(t+1) g_(t+1) the gradient of h_t.
-template <int Q>
+template <int Q, bool one>
 void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& C, int64_t count, Scratch& x,
               Sums& dB, Sums& dC) {
   constexpr int at_once = lanes / Q > 0 ? lanes / Q : 1;
   vec A[Q], carry[Q], dA[Q];
   for (int n = 0; n < Q; ++n) {
-    A[n] = gradient.A[first + n].all;
     carry[n] = gradient.carry[first + n].all;
+    if (one) continue;
+    A[n] = gradient.A[first + n].all;
     dA[n] = gradient.dA[first + n].all;
   }
   for (int64_t end = round_up_to_lanes(count); end > 0; end -= at_once) {
@@ -281,11 +295,11 @@ void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& 
       vec by_input = x.by_input[i].all, by_decay = x.by_decay[i].all;
       for (int n = 0; n < Q; ++n) {
         const vec grad = dy * to[n] + carry[n];
-        carry[n] = a[n].all * grad;
+        carry[n] = (one ? x.line.fade[i] : a[n]).all * grad;
         const vec passed = carry[n] * before[n].all;  // g_t a_t h_(t-1)
         by_input += grad * from[n];
-        by_decay += passed * A[n];
-        dA[n] += passed * width;
+        by_decay += one ? passed : passed * A[n];
+        if (!one) dA[n] += passed * width;
         into[k * Q + n].all = grad * entering;
         read[k * Q + n].all = dy * before[n + Q].all;
       }
@@ -297,7 +311,7 @@ void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& 
   }
   for (int n = 0; n < Q; ++n) {
     gradient.carry[first + n].all = carry[n];
-    gradient.dA[first + n].all = dA[n];
+    if (!one) gradient.dA[first + n].all = dA[n];
   }
 }
 
@@ -326,6 +340,10 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, S
   for (int64_t i = 0; i < tokens.count; ++i) {
     const int64_t at = block.at(tokens.at[i]);
     const vec u = load(s.u + at, block.count), out = x.dy[i].all;
+    if (s.one_decay) {
+      gradient.dA[0].all += x.by_decay[i].all * x.line.width[i].all;
+      x.by_decay[i].all *= gradient.A[0].all;
+    }
     vec dwidth = u * x.by_input[i].all + x.by_decay[i].all;
     if (s.softplus) dwidth *= x.slope[i].all;
     gradient.dD += out * u;
@@ -384,15 +402,15 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
       for (int64_t n = 0; n < s.state; ++n) block.h[n].all = load(start + n * across, block.count);
       open_line(block, tokens, low, grads.u, x.line, x.slope.data());
       open_gradient(block, tokens, dy, x);
-      in_groups(s.state, [&](auto q, int64_t n) {
-        run<q, true>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state, round_up_to_lanes(count),
-                     x.line, x.line.out.data(), x.a.data(), x.h.data());
-        run_back<q>(gradient, n, B, C, count, x, dB, dC);
+      in_groups(s, [&](auto q, auto one, int64_t n) {
+        run<q, one, true>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+                          round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
+        run_back<q, one>(gradient, n, B, C, count, x, dB, dC);
       });
       close_gradient(gradient, tokens, dy, x, grads);
       if (s.rank) close_rank(gradient, tokens, low, x, dlow);
     }
-    in_groups(s.state, [&](auto q, int64_t n) {
+    in_groups(s, [&](auto q, auto, int64_t n) {
       dB.write<q>(grads.B + partial + g * s.state, s.row, tokens, n);
       dC.write<q>(grads.C + partial + g * s.state, s.row, tokens, n);
     });
@@ -401,7 +419,7 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
   for (const Gradient& gradient : all) {
     const int64_t to = b * across + gradient.block.channel;
     const int count = gradient.block.count;
-    store_columns(grads.A + to * s.state, gradient.dA, count);
+    store_columns(grads.A + to * decays_of(s), gradient.dA, count);
     if (s.rank) store_columns(grads.expand + to * s.rank, gradient.dexpand, count);
     if (s.D) store(grads.D + to, gradient.dD, count);
     if (s.bias) store(grads.bias + to, gradient.dbias, count);

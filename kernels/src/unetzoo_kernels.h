@@ -12,7 +12,7 @@ extern "C" {
 // step widths w = delta + bias, or softplus of it. Null for D, z or bias leaves that out.
 typedef struct {
   const float *u, *delta, *z;  // (batch, length, groups, width)
-  const float* A;              // (groups, width, state)
+  const float* A;              // (groups, width, state), or (groups, width) with one_decay
   const float *B, *C;          // (batch, length, groups, state)
   const float *D, *bias;       // (groups, width)
   // With a rank, delta is the product of low (batch, length, rank) and expand (width, rank), and one group.
@@ -27,12 +27,13 @@ typedef struct {
   int64_t fast, apart;
   int32_t softplus, reverse, threads;
   int32_t accumulate;  // add y, and the gradient of u, to what is there
+  int32_t one_decay;   // all states of a channel fade alike
 } unetzoo_scan;
 
 // Gradients: like the inputs, but for partial sums over a first axis, whose order never depends on threads.
 typedef struct {
   float *u, *delta, *z;
-  float* A;             // (batch, groups, width, state)
+  float* A;             // batch times as A
   float *B, *C;         // (parts, batch, length) with rows as the inputs have
   float *D, *bias;      // (batch, groups, width)
   float *low, *expand;  // as B, (batch, width, rank)

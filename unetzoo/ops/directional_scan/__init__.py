@@ -8,7 +8,6 @@ from torch import Tensor
 from unetzoo.ops import scan_kernel
 from unetzoo.ops.directional_scan import compiled
 from unetzoo.ops.directional_scan.reference import Way, scans_summed
-from unetzoo.ops.selective_scan.segments import STEPS
 
 __all__ = ["directional_scan", "scans_summed"]
 
@@ -26,7 +25,7 @@ def directional_scan(
         u: (B, L, D), the tokens.
         terms: (B, L, K, R + 2 N), what each token says to each direction: low rank, B and C.
         expand: (K, D, R), from the low rank to step widths.
-        A: (K, D, N), negative.
+        A: (K, D, N), negative; or (K, D, 1), one decay for all states of a channel.
         D: (K, D), what passes the state by.
         bias: (K, D), of the step widths.
         ways: Per direction (reverse, fast, apart), see ``reverse`` and ``order`` of `selective_scan`.
@@ -49,11 +48,12 @@ def _check(
     u: Tensor, terms: Tensor, expand: Tensor, A: Tensor, D: Tensor, bias: Tensor, ways: Sequence[Way]
 ) -> None:
     directions = len(ways)
-    width, (rank, state) = u.shape[-1], (expand.shape[-1], A.shape[-1])
+    width, rank = u.shape[-1], expand.shape[-1]
+    state = (terms.shape[-1] - rank) // 2
     expected = {
         "terms": (*u.shape[:2], directions, rank + 2 * state),
         "expand": (directions, width, rank),
-        "A": (directions, width, state),
+        "A": (directions, width, 1 if A.shape[-1] == 1 else state),
         "D": (directions, width),
         "bias": (directions, width),
     }
@@ -80,8 +80,8 @@ def _scan(
 def _(
     u: Tensor, terms: Tensor, expand: Tensor, A: Tensor, D: Tensor, bias: Tensor, ways: list[int]
 ) -> tuple[Tensor, Tensor]:
-    segments = (u.shape[1] + STEPS - 1) // STEPS
-    return u.new_empty(u.shape), u.new_empty(A.shape[0], segments, u.shape[0], *A.shape[1:])
+    state = (terms.shape[3] - expand.shape[2]) // 2
+    return u.new_empty(u.shape), u.new_empty(len(A), *scan_kernel.starts_shape(u, state))
 
 
 @torch.library.custom_op("unetzoo::directional_scan_backward", mutates_args=())

@@ -20,7 +20,7 @@ def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
     made = _contiguous(*tensors)
     u, A = made["u"], made["A"]
     y = torch.empty_like(u)
-    starts = u.new_empty(len(A), *scan_kernel.starts_shape(u, A.shape[2]))
+    starts = u.new_empty(len(A), *scan_kernel.starts_shape(u, _state(made)))
     for k, fields in enumerate(_directions(made, ways)):
         scan_kernel.run_forward(fields, y, starts[k])
     return y, starts
@@ -53,7 +53,8 @@ def _directions(tensors: dict[str, Tensor], ways: list[int]) -> Iterator[dict[st
     batch, length, width = u.shape
     row = tensors["terms"].shape[2] * tensors["terms"].shape[3]
     sizes = {"batch": batch, "length": length, "groups": 1, "width": width, "row": row}
-    sizes |= {"state": A.shape[2], "rank": expand.shape[2], "softplus": True}
+    state = _state(tensors)
+    sizes |= {"state": state, "rank": expand.shape[2], "softplus": True, "one_decay": A.shape[2] < state}
     for k in range(len(A)):
         reverse, fast, apart = ways[3 * k : 3 * k + 3]
         order = {"reverse": reverse, "fast": fast, "apart": apart, "accumulate": k > 0}
@@ -64,6 +65,10 @@ def _addresses(tensors: dict[str, Tensor], k: int, like: dict[str, Tensor]) -> d
     """Of what belongs to direction k; its terms lie side by side in each token: low rank, B, C."""
     of = {name: t if name in ("u", "terms") else t[k] for name, t in tensors.items()}
     found = scan_kernel.addresses(of)
-    rank, state = like["expand"].shape[2], like["A"].shape[2]
+    rank, state = like["expand"].shape[2], _state(like)
     low = found.pop("terms") + _FLOAT * k * (rank + 2 * state)
     return found | {"low": low, "B": low + _FLOAT * rank, "C": low + _FLOAT * (rank + state)}
+
+
+def _state(tensors: dict[str, Tensor]) -> int:
+    return (tensors["terms"].shape[3] - tensors["expand"].shape[2]) // 2

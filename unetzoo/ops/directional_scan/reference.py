@@ -16,7 +16,9 @@ def scans_summed(
     u: Tensor, terms: Tensor, expand: Tensor, A: Tensor, D: Tensor, bias: Tensor, ways: Sequence[Way]
 ) -> Tensor:
     """As `directional_scan`."""
-    rank, state = expand.shape[2], A.shape[2]
+    rank = expand.shape[2]
+    state = (terms.shape[3] - rank) // 2
+    A = A.expand(-1, -1, state)
     y = []
     for k, (reverse, fast, apart) in enumerate(ways):
         low, into, out = terms[:, :, k].split((rank, state, state), -1)
