@@ -64,8 +64,8 @@ def _check(
     if not fits or theta.shape != (batch, inner, *size) or skip.shape[:1] + skip.shape[2:] != (batch, *size):
         given = ", ".join(str(tuple(t.shape)) for t in (skip, theta, signal, psi, bias))
         raise ValueError(
-            "skip, theta, signal, psi and bias must be (B, C, *size), (B, F, *size), (B, F, *(size / factor)),"
-            f" (1, F, 1, ...) and (1,), got {given} and factor {factor}"
+            "skip, theta, signal, psi and bias must be (B, C, *size), (B, F, *size), (B, F, *coarse), "
+            f"(1, F, 1, ...) and (1,), got {given} and factor {factor}"
         )
 
 

@@ -20,15 +20,15 @@ def pool_by_columns(x: Tensor, frequencies: Sequence[Sequence[int]], period: int
     Returns:
         (3, B, C).
     """
-    along_rows, along_columns, row_wave, column_wave = separable_waves(
-        frequencies, x.shape[2:], period, x.device
-    )
+    waves = separable_waves(frequencies, x.shape[2:], period, x.device)
+    row_wave, column_wave = waves.row_wave, waves.column_wave
+    along_rows, along_columns = waves.along_rows.to(x.dtype), waves.along_columns.to(x.dtype)[column_wave]
     x = x.flatten(2, -2)  # (B, C, rows, columns)
     with full_precision(x):
-        mean_wave = (along_rows[:, row_wave] @ along_columns[column_wave] / len(row_wave)).to(x.dtype)
+        mean_wave = along_rows[:, row_wave] @ along_columns / len(row_wave)
     mean = (x * mean_wave).flatten(2).mean(-1)
-    products = [x * wave[:, None].to(x.dtype) for wave in along_rows.unbind(1)]
+    products = [x * wave[:, None] for wave in along_rows.unbind(1)]
     highest, lowest = torch.stack([p.amax(2) for p in products]), torch.stack([p.amin(2) for p in products])
-    waves = along_columns[column_wave][:, None, None].to(x.dtype)
-    ends = highest[row_wave] * waves, lowest[row_wave] * waves  # (K, B, C, columns)
+    along_columns = along_columns[:, None, None]
+    ends = highest[row_wave] * along_columns, lowest[row_wave] * along_columns  # (K, B, C, columns)
     return torch.stack([mean, torch.maximum(*ends).amax(-1).mean(0), torch.minimum(*ends).amin(-1).mean(0)])
