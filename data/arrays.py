@@ -24,22 +24,14 @@ def library(name: str) -> Any:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """(H, W), or (H, W, 3) of a colour picture, as stored; of any size. Pillow."""
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = None  # orthophotos are large and come from the user's own disk
-    with Image.open(path) as picture:
-        if picture.mode in ("P", "RGBA"):
-            return np.asarray(picture.convert("RGB"))
-        return np.asarray(picture)
+    """(H, W), or (H, W, 3) of a colour picture, as it is seen (EXIF orientation applied). Pillow."""
+    picture = _opened(path)
+    return np.asarray(picture.convert("RGB") if picture.mode in ("P", "RGBA") else picture)
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """(H, W) uint8, colours and palettes by their brightness. Pillow."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("L"))
+    """(H, W) uint8, colours and palettes by their brightness, as it is seen. Pillow."""
+    return np.asarray(_opened(path).convert("L"))
 
 
 def read_pages(path: Path) -> list[np.ndarray]:
@@ -160,3 +152,15 @@ def on_grid_of(image: Path, mask: Path, path: Path) -> Path:
     if np.allclose(here.affine, there.affine, atol=1e-2):
         return mask
     return save_volume(path, np.asarray(there.dataobj).astype(np.uint8), here.affine)
+
+
+def _opened(path: Path) -> Any:
+    """A picture of any size: orthophotos are large, and come from the user's own disk."""
+    from PIL import Image, ImageOps
+
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(path) as picture:
+            return ImageOps.exif_transpose(picture)
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.arrays import ids_of_colours, library, stack_volumes
+from data.arrays import ids_of_colours, library, read_grey, read_picture, stack_volumes
 from data.raw import Raw, Row, write_rows
 from PIL import Image
 
@@ -104,6 +104,16 @@ def test_colour_without_an_id_is_refused_and_a_smeared_one_is_not(tmp_path: Path
         ids_of_colours(tmp_path / "m.png", {(255, 255, 255): 4})
     with pytest.raises(ValueError, match=r"has the colour \(3, 1, 250\)"):
         ids_of_colours(tmp_path / "m.png", {(252, 252, 252): 4, (0, 0, 63): 7})
+
+
+def test_masks_are_decoded_as_their_exif_orientation_shows_them(tmp_path: Path) -> None:
+    seen = np.zeros((8, 12), np.uint8)
+    seen[:4] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn it right
+    Image.fromarray(np.ascontiguousarray(np.rot90(seen))).save(tmp_path / "m.png", exif=exif)
+    assert (read_grey(tmp_path / "m.png") == seen).all()
+    assert (read_picture(tmp_path / "m.png") == seen).all()
 
 
 def test_channels_of_other_sizes_are_refused(tmp_path: Path) -> None:
