@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from unetzoo.evaluation.curves import read_curves
 from unetzoo.evaluation.gallery import Gallery
 from unetzoo.evaluation.overlays import draw
@@ -24,22 +26,22 @@ __all__ = ["Cases", "Predicts", "cases_of", "evaluate", "origin_of"]
 
 
 class Predicts(Protocol):
-    """The part of ``unetzoo.Predictor`` that is used here; ``unetzoo predict`` calls the same method."""
+    """The part of ``unetzoo.Predictor`` that is used here; ``unetzoo predict`` uses the same engine."""
 
     contract: Contract
 
     def check(self, image: Any, name: str) -> None:
         """Refuse an image the model is not for."""
 
-    def predict(
+    def labels(
         self,
         image: Any,
         *,
         flips: bool = False,
         batch_size: int = 4,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
-        """An object whose ``labels`` are the label map."""
+    ) -> np.ndarray:
+        """The label map."""
 
 
 class Cases(Protocol):
@@ -115,7 +117,7 @@ def evaluate(
         bar.start(case.name)
         sample = data.read(case)
         predictor.check(sample.image, case.name)
-        labels = predictor.predict(sample.image, flips=flips, batch_size=batch_size, progress=bar.part).labels
+        labels = predictor.labels(sample.image, flips=flips, batch_size=batch_size, progress=bar.part)
         scores = measure(
             labels,
             sample.mask,

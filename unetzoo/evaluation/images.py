@@ -23,7 +23,7 @@ __all__ = ["ImageSummary", "PredictsImages", "evaluate_images"]
 
 
 class PredictsImages(Protocol):
-    """The part of ``unetzoo.Predictor`` that is used here; ``unetzoo predict`` calls the same method."""
+    """The part of ``unetzoo.Predictor`` that is used here; ``unetzoo predict`` uses the same engine."""
 
     contract: Contract
 

@@ -102,9 +102,11 @@ def has_data(data: np.ndarray, nodata: float) -> np.ndarray:
     A filler such as -9999 counts in any band, since a pixel that lacks one band cannot be judged. Zero, and
     any value of 8-bit data, are also measured and count only where all bands agree, as in GDAL's masks.
     """
-    differs = data != nodata
     ordinary = nodata == 0 or data.dtype.itemsize == 1
-    return np.asarray(differs.any(axis=0) if ordinary else differs.all(axis=0))
+    found = data[0] != nodata
+    for band in data[1:]:  # one at a time, as there may be many
+        (np.logical_or if ordinary else np.logical_and)(found, band != nodata, out=found)
+    return np.asarray(found)
 
 
 def same_place(a: Geometry, b: Geometry) -> bool:

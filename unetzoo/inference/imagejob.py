@@ -113,11 +113,12 @@ class ImageJob:
         spans = self.tiling.row_spans()
         ahead = self._start(*spans[0])
         for following in [*spans[1:], None]:
-            rows = ahead()
+            rows = [ahead()]
+            self._reading = None
             if following:
                 ahead = self._start(*following)
-            self._valid.append(rows.valid)
-            yield rows
+            self._valid.append(rows[0].valid)
+            yield rows.pop()  # nothing here holds on to it
 
     def _start(self, first: int, last: int) -> Callable[[], Rows]:
         if self.background is None:

@@ -8,6 +8,7 @@ from .decode import channels
 from .source import PIECE, Source
 from .tiling import Tiling
 
+_LIBRARIES = 64 * 10**6  # what the format libraries and the allocator keep
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -32,7 +33,7 @@ def tiling_bytes(source: Source, contract: Contract, *, batch_size: int, per_pix
     spans = tiling.row_spans()
     new = max((b - a for a, b in spans[1:]), default=0)
     across = math.prod(size[1:])
-    # the rows of a band of windows, and those read ahead, once as they are decoded
+    # the rows of a band of windows, those read ahead, and as much again while they are decoded
     rows = (spans[0][1] - spans[0][0] + 2 * new) * across * (source.count * source.dtype.itemsize + 1)
     # three strips: one filled, one waiting, one compressed
     results = 3 * tiling.span[0] * across * (per_pixel + 1)
@@ -43,7 +44,7 @@ def tiling_bytes(source: Source, contract: Contract, *, batch_size: int, per_pix
     statistics = 0
     if contract.data.normalisation.method not in ("fixed", "imagenet"):
         statistics = min(4 * PIECE, 4 * 8 * source.count * math.prod(size))
-    return source.held + max(statistics, rows + results + windows + blended)
+    return _LIBRARIES + source.held + max(statistics, rows + results + windows + blended)
 
 
 def parse_bytes(text: str | float) -> int:

@@ -232,6 +232,8 @@ def _bands(rows: Iterable[Rows], height: int) -> Iterator[Rows]:
             for old, more in ((band.data.swapaxes(0, 1), new.data.swapaxes(0, 1)), (band.valid, new.valid)):
                 old[:kept] = old[height - kept :]
                 old[kept:] = more
+            del old, more
+        del new  # or it would be held as long as its band
         yield band
 
 

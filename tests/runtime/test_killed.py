@@ -1,0 +1,75 @@
+"""A bulk run whose process is killed without warning, again and again, ends as one that was left alone."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from unetzoo.inference import DataSpec
+
+MakeModel = Callable[..., Path]
+
+
+def scenes(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for i in range(count):
+        bands = np.random.default_rng(i).integers(0, 256, (3, 60 + i % 7, 50), dtype=np.uint8)
+        place = {"crs": "EPSG:32633", "transform": rasterio.Affine(2, 0, i, 0, -2, 0)}
+        shape = {"count": 3, "height": bands.shape[1], "width": 50, "dtype": "uint8"}
+        with rasterio.open(folder / f"{i:03}.tif", "w", driver="GTiff", **shape, **place) as target:
+            target.write(bands)
+    return folder
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("count", "kills"),
+    [pytest.param(40, 2, id="some"), pytest.param(200, 10, marks=pytest.mark.full, id="many")],
+)
+def test_killed_runs_leave_nothing_behind_and_lose_nothing(
+    model: MakeModel, data: DataSpec, tmp_path: Path, count: int, kills: int
+) -> None:
+    inputs = scenes(tmp_path / "in", count)
+    command = [
+        sys.executable,
+        "-m",
+        "unetzoo.inference",
+        str(model(data)),
+        str(inputs),
+        "--threads",
+        "1",
+        "-o",
+    ]
+    begun = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    lasts = time.monotonic() - begun
+    out, chance = tmp_path / "out", random.Random(0)
+    written: dict[str, int] = {}
+    for _ in range(kills):
+        process = subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL)
+        # at any moment from the first result on
+        while process.poll() is None and len(list(out.glob("[!.]*.tif"))) == len(written):
+            time.sleep(0.005)
+        time.sleep(chance.random() * lasts / (2 * kills))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        stamps = {p.name: p.stat().st_mtime_ns for p in out.glob("[!.]*.tif")}
+        # the result that was last may have lost its line in the ledger, and is then written again
+        assert sum(stamps[name] != stamp for name, stamp in written.items()) <= 1
+        written = stamps
+    assert os.listdir(out)
+    done = subprocess.run([*command, str(out)], check=True, capture_output=True, text=True)
+    assert done.stdout == f"{count} of {count} predicted, results in {out}\n"
+    assert hashes(out) == hashes(tmp_path / "whole")
