@@ -1,6 +1,6 @@
 """Merges and squeezes beside the naive order and plain torch, as Markdown tables.
 
-    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 python -m benchmarks.merges --threads 2
+    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 python -m benchmarks.merges --threads 2
 
 Forms take turns, a time is the median of the rounds, and a table holds ratios to the kernel's. With these two
 variables glibc keeps freed memory: without them every large temporary is fetched from the system anew, which
@@ -54,7 +54,9 @@ def main() -> None:
     isa = library.unetzoo_isa().decode() if library else "no kernels"
     print(f"torch {torch.__version__}, {args.threads} threads, {isa}, {args.clock} clock, ", end="")
     print(f"median of {args.rounds} rounds, ms")
-    dispatch.FEWEST = dict.fromkeys(dispatch.FEWEST, 0)  # the kernel at every size: that is what is compared
+    dispatch.FEWEST = dict.fromkeys(
+        dispatch.FEWEST, dispatch.Fewest(0, 0)
+    )  # the kernel at every size: that is what is compared
     clock = time.perf_counter if args.clock == "wall" else time.process_time
     for name in args.only:
         print()

@@ -15,6 +15,7 @@ from torch import Tensor
 from unetzoo.ops import attention_gate, dct_pool, dispatch, mfms_merge, native, sk_merge
 from unetzoo.ops.attention_gate import gate_by_definition
 from unetzoo.ops.dct_pool import pool_wave_by_wave, separable_waves
+from unetzoo.ops.dispatch import Fewest
 from unetzoo.ops.mfms_merge import mfms_by_definition
 from unetzoo.ops.sk_merge import sk_by_definition
 
@@ -28,7 +29,7 @@ FREQUENCIES = {2: [(0, 0), (0, 1), (6, 0), (3, 5), (2, 2)], 3: [(0, 0, 0), (1, 0
 @pytest.fixture(autouse=True)
 def at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels run where they would not be worth it."""
-    monkeypatch.setattr(dispatch, "FEWEST", dict.fromkeys(dispatch.FEWEST, 0))
+    monkeypatch.setattr(dispatch, "FEWEST", dict.fromkeys(dispatch.FEWEST, Fewest(0, 0)))
 
 
 def maps(made: torch.Generator, size: Size, last: bool) -> Tensor:
@@ -176,10 +177,10 @@ def test_what_is_no_number_stays_so_in_its_own_channel(op: str) -> None:
 def test_the_operation_is_the_same_without_a_kernel_and_at_sizes_where_it_loses(
     op: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(dispatch, "FEWEST", dict.fromkeys(dispatch.FEWEST, 10**9))
+    monkeypatch.setattr(dispatch, "FEWEST", dict.fromkeys(dispatch.FEWEST, Fewest(10**9, 10**9)))
     assert_agrees(op, (2, 19, 9, 20))
     monkeypatch.setattr(native, "library", lambda: None)
-    monkeypatch.setattr(dispatch, "FEWEST", dict.fromkeys(dispatch.FEWEST, 0))
+    monkeypatch.setattr(dispatch, "FEWEST", dict.fromkeys(dispatch.FEWEST, Fewest(0, 0)))
     assert_agrees(op, (2, 19, 9, 20))
 
 
@@ -217,7 +218,7 @@ from tests.kernels.test_merge_kernels import OPS, SIZES, assert_agrees
 torch.set_num_threads(4)
 assert native.library().unetzoo_isa().decode() == sys.argv[1], native.library().unetzoo_isa()
 native.library().unetzoo_use_threads_of(None)
-dispatch.FEWEST = dict.fromkeys(dispatch.FEWEST, 0)
+dispatch.FEWEST = dict.fromkeys(dispatch.FEWEST, dispatch.Fewest(0, 0))
 for op in OPS:
     for size in SIZES:
         assert_agrees(op, size, False)

@@ -49,7 +49,8 @@ def attention_gate(
     if torch.compiler.is_compiling():
         return gate_by_definition(skip, theta, signal, psi, bias, times, gain)
     _check(skip, theta, signal, psi, bias, times)
-    if not kernel_wins("attention_gate", skip, theta, signal, psi, bias):
+    line = "attention_gate, channels last" if channels_last(skip) else "attention_gate"
+    if not kernel_wins(line, skip, theta, signal, psi, bias):
         return gate_by_definition(skip, theta, signal, psi, bias, times, gain)
     gated: Tensor = _gate(skip, theta, signal, psi, bias, list(times), gain)
     return gated
