@@ -6,7 +6,9 @@
 Each form gets the same u, delta, A, B and C of N = 16 states and returns y; mambapy's has its decays and
 inputs made and its states read by the same torch lines that its own models use. Forms take turns, and a time
 is the median of the rounds. "index" is the recurrence with ``x[:, t]`` in a Python loop, whose backward pass
-writes a gradient of full size per step; "unbind" is the same loop over ``x.unbind(1)``.
+writes a gradient of full size per step; "unbind" is the same loop over ``x.unbind(1)``. UNETZOO_ISA=avx2 or
+baseline chooses a narrower kernel; --keep-memory measures in a process that keeps the memory it frees, as
+`unetzoo train` does, which helps most whatever takes most memory.
 """
 
 import argparse
@@ -21,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unetzoo.ops import native, selective_scan
+from unetzoo.allocation import keep_freed_memory
+from unetzoo.ops import native, selective_scan, selective_scan_fn
 from unetzoo.ops.selective_scan import recorded_as, scan_step_by_step, segments
 from unetzoo.ops.selective_scan.export_forms import FORMS
 
@@ -29,6 +32,7 @@ STATES = 16
 SHAPES = [(1, 192, 1024), (1, 384, 1024), (1, 192, 4096), (4, 64, 4096), (2, 96, 16384)]
 NAMES = ["u", "delta", "A", "B", "C"]
 EXPORTED = [(96, 256), (96, 1024), (96, 4096)]
+CHANNELS_FIRST = "selective_scan_fn"
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Form = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -40,41 +44,48 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--keep-memory", action="store_true")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=[*TABLES])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.keep_memory:
+        keep_freed_memory()
     library = native.library()
     isa = library.unetzoo_isa().decode() if library else "no kernels"
     print(f"torch {torch.__version__}, {args.threads} threads, {isa}, median of {args.rounds} rounds, ms\n")
-    eager(args.rounds)
-    print()
-    quadratic(args.rounds)
-    print()
-    exported(args.threads, args.rounds)
+    for table in args.tables:
+        TABLES[table](args.threads, args.rounds)
+        print()
 
 
-def eager(rounds: int) -> None:
+def eager(threads: int, rounds: int) -> None:
     """Forward, and forward with backward, of what torch can run."""
     forms: dict[str, Form] = {
         "unbind": unbind,
         "torch": in_torch,
         "kernel": selective_scan,
+        CHANNELS_FIRST: selective_scan_fn,
         "mambapy": mambapy,
     }
     print("| (B, D, L) | pass | " + " | ".join(forms) + " | kernel against mambapy |")
     print("|---|---|" + "---:|" * (len(forms) + 1))
     for shape in SHAPES:
         inputs = sequences(*shape)
-        for name, run in (("forward", forward), ("forward and backward", both)):
+        first = tuple(t if t.dim() == 2 else t.mT.contiguous() for t in inputs)
+        for name, run in (("forward", forward), ("backward", backward)):
             # a loop over many tokens takes a minute backwards and is no news
             taken = {
                 k: f for k, f in forms.items() if k != "unbind" or (name == "forward" and shape[2] <= 4096)
             }
-            times = interleaved({k: partial(run, f, inputs) for k, f in taken.items()}, rounds)
+            times = interleaved(
+                {k: partial(run, f, first if k == CHANNELS_FIRST else inputs) for k, f in taken.items()},
+                rounds,
+            )
             cells = [f"{times[k]:.1f}" if k in times else "-" for k in forms]
             print(f"| {shape} | {name} | {' | '.join(cells)} | {times['mambapy'] / times['kernel']:.0f} |")
 
 
-def quadratic(rounds: int) -> None:
+def quadratic(threads: int, rounds: int) -> None:
     """What reading steps by index costs the backward pass: twice the length, four times the time."""
     forms: dict[str, Form] = {
         "index": by_index,
@@ -107,8 +118,13 @@ def exported(threads: int, rounds: int) -> None:
         for width, length in EXPORTED:
             inputs = sequences(1, width, length)
             feeds = dict(zip(NAMES, (t.numpy() for t in inputs), strict=True))
-            times = interleaved({k: partial(s.run, None, feeds) for k, s in sessions.items()}, rounds)
+            times = interleaved({k: partial(answer, s, feeds) for k, s in sessions.items()}, rounds)
             print(f"| {(width, length)} | {' | '.join(f'{t:.1f}' for t in times.values())} |")
+
+
+def answer(session: Any, feeds: dict[str, Any]) -> None:
+    """Run it."""
+    session.run(None, feeds)
 
 
 class Scan(nn.Module):
@@ -146,14 +162,14 @@ def sequences(batch: int, width: int, length: int) -> Inputs:
 
 
 def interleaved(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each, in turns, after one round to warm up."""
+    """Median milliseconds of each, or of the seconds it returns, in turns, after one round to warm up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(rounds + 1):
         for name, run in runs.items():
             start = time.perf_counter()
-            run()
+            inner = run()
             if round_:
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(1e3 * (inner or time.perf_counter() - start))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -161,6 +177,15 @@ def forward(form: Form, inputs: Inputs) -> None:
     """y alone."""
     with torch.no_grad():
         form(*inputs)
+
+
+def backward(form: Form, inputs: Inputs) -> float:
+    """Seconds for all gradients once y is there."""
+    leaves = [t.detach().requires_grad_() for t in inputs]
+    y = form(*leaves).sum()
+    start = time.perf_counter()
+    torch.autograd.grad(y, leaves)
+    return time.perf_counter() - start
 
 
 def both(form: Form, inputs: Inputs) -> None:
@@ -218,6 +243,8 @@ def mambapy(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor
     states: Tensor = pscan(torch.exp(delta[..., None] * A), (delta * u)[..., None] * B[:, :, None])
     return (states @ C[..., None])[..., 0]
 
+
+TABLES = {"eager": eager, "quadratic": quadratic, "exported": exported}
 
 if __name__ == "__main__":
     main()
