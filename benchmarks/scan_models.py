@@ -1,0 +1,107 @@
+"""What a training step with state spaces costs, beside the same network without their scans, as a table.
+
+    python -m benchmarks.scan_models --threads 2
+
+Forward, backward and a step of AdamW on a batch of 4 x 3 x 256 x 256, float32. "identity" is the network
+whose scans (with the projections that make their terms) hand on what they get; "torch" runs them without the
+compiled kernels, once. The other columns take turns and are medians of the rounds, in a process that keeps
+the memory it frees, as training does.
+"""
+
+import argparse
+import copy
+import time
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unetzoo import create_model
+from unetzoo.allocation import keep_freed_memory
+from unetzoo.blocks.ss2d import ScannedMap
+from unetzoo.blocks.state_space import StateSpace
+from unetzoo.ops import native
+
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "meunet": ("meunet", {}),
+    "meunet, twice as wide": ("meunet", {"overrides": {"encoder.channels": [64, 128, 256]}}),
+    "unet resnet34 + mamba": ("unet", {"encoder": "resnet34", "skip": "mamba"}),
+    "unet conv2d + mamba": ("unet", {"encoder": "conv2d", "skip": "mamba"}),
+}
+
+
+class HandOn(nn.Module):
+    """The input."""
+
+    def forward(self, x: Tensor, *others: Any, **options: Any) -> Tensor:
+        """x."""
+        return x
+
+
+def main() -> None:
+    """Measure every network and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    print("| network | identity, s | torch, s | kernel, s | kernel over identity |")
+    print("|---|---:|---:|---:|---:|")
+    for name, (model, options) in NETWORKS.items():
+        torch.manual_seed(0)
+        scanned = create_model(model, in_channels=3, classes=2, **options)
+        steps = {"identity": step_of(without_scans(scanned)), "kernel": step_of(scanned)}
+        times: dict[str, list[float]] = {key: [] for key in steps}
+        for round_ in range(args.rounds + 1):
+            for key, step in steps.items():
+                seconds = step()
+                if round_:
+                    times[key].append(seconds)
+        identity, kernel = (median(times[key]) for key in steps)
+        slow = without_kernels(steps["kernel"])
+        print(
+            f"| {name} | {identity:.2f} | {slow:.1f} | {kernel:.2f} | {kernel / identity:.2f} |", flush=True
+        )
+
+
+def without_scans(network: nn.Module) -> nn.Module:
+    """A copy whose scans are the identity."""
+    network = copy.deepcopy(network)
+    for module in [*network.modules()]:
+        for name, child in [*module.named_children()]:
+            if isinstance(child, ScannedMap | StateSpace):
+                setattr(module, name, HandOn())
+    return network
+
+
+def without_kernels(step: Any) -> float:
+    """Seconds of a step in plain torch."""
+    library = native.library
+    native.library = lambda: None  # type: ignore[assignment, misc]
+    try:
+        return float(step())
+    finally:
+        native.library = library
+
+
+def step_of(network: nn.Module) -> Any:
+    """A function that trains for a step and returns its seconds."""
+    x = torch.randn(4, 3, 256, 256)
+    optimizer = torch.optim.AdamW(network.parameters())
+
+    def step() -> float:
+        start = time.perf_counter()
+        network(x).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return time.perf_counter() - start
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
