@@ -33,7 +33,8 @@ from unetzoo.inference.filejob import DEFAULT_BATCH
 
 CLASSES, TILE = 7, 512
 COMMANDS = ("unetzoo-infer", "unetzoo predict")
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any] | None] = {
+    "1 x 1 convolution": None,  # nothing but tiling
     "unet resnet34": {"encoder": "resnet34"},
     "unet mobilenetv3_large": {"encoder": "mobilenetv3_large"},
     "unet conv2d, 16 to 64 wide": {
@@ -66,7 +67,8 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=[*NETWORKS], default=[*NETWORKS])
     args = parser.parse_args()
     if args.what == "monai":
-        _monai(*args.files, args.threads, args.batch)
+        model, image, out = args.files
+        _monai(model, image, out, args.threads, args.batch)
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         if args.what == "memory":
@@ -102,9 +104,13 @@ def _throughput(folder: Path, args: argparse.Namespace) -> None:
     print("| network | engine | seconds | Mpx/s | ratio | peak less that of one batch, MiB | ratio |")
     print("|---|---|---:|---:|---:|---:|---:|", flush=True)
     for name in args.networks:
-        model = _network(folder / "net.onnx", NETWORKS[name])
+        model, options = folder / "net.onnx", NETWORKS[name]
+        if options is None:
+            _pointwise(model, 2, bands=4, tile=(TILE, TILE))
+        else:
+            _network(model, options)
         ours, out = folder / "out" / "scene.tif", folder / "monai.tif"
-        options = ["--threads", str(args.threads), "--batch", str(args.batch)]
+        how = ["--threads", str(args.threads), "--batch", str(args.batch)]
         infer = [*_command("unetzoo-infer", model, scene, args.threads), "--batch-size", str(args.batch)]
         monai = [
             sys.executable,
@@ -114,7 +120,7 @@ def _throughput(folder: Path, args: argparse.Namespace) -> None:
             str(model),
             str(scene),
             str(out),
-            *options,
+            *how,
         ]
         commands = {"MONAI": monai, "unetzoo-infer": infer}
         base = {
@@ -163,7 +169,8 @@ def _monai(model: Path, image: Path, out: Path, threads: int, batch: int) -> Non
     network = OnnxNetwork(model, threads=threads)
     with rasterio.open(image) as source:
         profile, bands = source.profile, source.read()
-    x = torch.from_numpy(bands).float().sub_(120).div_(60)[None]
+    scale = network.contract.data.normalisation
+    x = torch.from_numpy(bands).float().sub_(scale.mean[0]).div_(scale.std[0])[None]
     inferer = SlidingWindowInferer((TILE, TILE), batch, overlap=0.25, mode="gaussian")
     with torch.inference_mode():
         logits = inferer(x, lambda window: torch.from_numpy(network(window.numpy())))
@@ -287,8 +294,8 @@ def _verify(source: Path, result: Path) -> None:
         return
     import nibabel
 
-    before: Any = nibabel.load(source)  # type: ignore[attr-defined]
-    after: Any = nibabel.load(result)  # type: ignore[attr-defined]
+    nib: Any = nibabel
+    before, after = nib.load(source), nib.load(result)
     assert np.array_equal(before.affine, after.affine)
     _verify_values(np.asarray(before.dataobj)[None], np.asarray(after.dataobj), empty=False)
 

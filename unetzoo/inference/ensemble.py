@@ -58,12 +58,14 @@ def _mean(arrays: Iterable[np.ndarray]) -> np.ndarray:
         total = array.astype(np.float32) if total is None else np.add(total, array, out=total)
         count += 1
     assert total is not None
-    return np.divide(total, count, out=total)
+    total /= count
+    return total
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     exponentials: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.divide(exponentials, exponentials.sum(axis=1, keepdims=True), out=exponentials)
+    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    return exponentials
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
