@@ -150,7 +150,7 @@ def test_training_learns(config: Compose) -> None:
 def test_precision_is_what_the_device_computes_with_and_is_kept_with_the_run(
     config: Compose, monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
 ) -> None:
-    monkeypatch.setattr(training, "_has_bf16", lambda accelerator: native)
+    monkeypatch.setattr(training, "_has_bf16", lambda accelerator, ndim: native)
     run = train(config("trainer.precision=auto", "trainer.max_epochs=1"))
     assert OmegaConf.load(run / "config.yaml").trainer.precision == expected
 
