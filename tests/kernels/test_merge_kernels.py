@@ -116,7 +116,7 @@ def test_outputs_and_all_gradients_are_those_of_the_definition(op: str, size: Si
         assert_agrees(op, size, last)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.sampled_from([*OPS]),
     st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40)),
@@ -220,7 +220,7 @@ assert native.library().unetzoo_isa().decode() == sys.argv[1], native.library().
 native.library().unetzoo_use_threads_of(None)
 dispatch.FEWEST = dict.fromkeys(dispatch.FEWEST, dispatch.Fewest(0, 0))
 for op in OPS:
-    for size in SIZES:
+    for size in SIZES[:2]:
         assert_agrees(op, size, False)
         assert_agrees(op, size, True)
 """
