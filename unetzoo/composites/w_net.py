@@ -62,7 +62,9 @@ class WNet(UNet):
             raise ValueError(
                 f"segments exclude each other, so W-Net needs a softmax head, not {self.activation}"
             )
-        self.reconstructor = UNet(in_channels=num_classes, num_classes=in_channels, **parts)
+        self.reconstructor = UNet(
+            in_channels=num_classes, num_classes=in_channels, memory=self.memory, **parts
+        )
         self.ncut = SoftNCut(**(ncut or {}))
         losses = {"ssim": StructuralDissimilarity(), "mse": torch.nn.MSELoss()}
         if reconstruction not in losses:
