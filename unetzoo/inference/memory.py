@@ -8,7 +8,7 @@ from .decode import channels
 from .source import PIECE, Source
 from .tiling import Tiling
 
-_LIBRARIES = 64 * 10**6  # what the format libraries and the allocator keep
+_LIBRARIES = 128 * 10**6  # what the format libraries and the allocator keep
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
