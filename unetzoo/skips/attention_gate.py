@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from math import gcd
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +118,8 @@ class _Gated(Merge):
 
     def projected(self, skip: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Skip and gating signal, each at a resolution of its own, and what makes weights of them."""
-        return self.theta(skip), self.phi(self.signal(coarse)), self.psi.weight, self.psi.bias
+        psi, bias = cast(Tensor, self.psi.weight), cast(Tensor, self.psi.bias)
+        return self.theta(skip), self.phi(self.signal(coarse)), psi, bias
 
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
         if max(self.step) == 1:

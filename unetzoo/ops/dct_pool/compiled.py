@@ -41,8 +41,8 @@ def _tables(frequencies: tuple[tuple[int, ...], ...], size: tuple[int, ...], per
     rows, columns, row_wave, column_wave = separable_waves(frequencies, size, period, torch.device("cpu"))
     mean = rows[:, row_wave].double() @ columns[column_wave].double() / len(row_wave)
     indices = ctypes.c_int32 * len(row_wave)
-    tensors = (t.float().contiguous() for t in (rows, columns, mean))
-    return _Tables(*tensors, indices(*row_wave), indices(*column_wave))
+    rows, columns, mean = (t.float().contiguous() for t in (rows, columns, mean))
+    return _Tables(rows, columns, mean, indices(*row_wave), indices(*column_wave))
 
 
 def _problem(x: Tensor, frequencies: tuple[tuple[int, ...], ...], period: int | None) -> _Problem:
