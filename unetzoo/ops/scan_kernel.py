@@ -75,26 +75,16 @@ def addresses(tensors: dict[str, Tensor]) -> dict[str, int]:
 
 def run_forward(fields: dict[str, Any], y: Tensor, starts: Tensor) -> None:
     """The scan that the fields of ``unetzoo_scan`` describe, into ``y`` and ``starts``."""
-    _call("unetzoo_scan_forward", _scan(fields), *_pointers(y, starts))
+    native.call("unetzoo_scan_forward", _scan(fields), y, starts)
 
 
 def run_backward(
     fields: dict[str, Any], dy: Tensor, starts: Tensor, gradients: dict[str, int], parts: int
 ) -> None:
     """Into the gradients at these addresses."""
-    into = ctypes.byref(_Gradients(**gradients, parts=parts))
-    _call("unetzoo_scan_backward", _scan(fields), *_pointers(dy, starts), into)
+    into = _Gradients(**gradients, parts=parts)
+    native.call("unetzoo_scan_backward", _scan(fields), dy, starts, into)
 
 
 def _scan(fields: dict[str, Any]) -> ctypes.Structure:
     return _Scan(**fields, steps=STEPS, threads=native.threads())
-
-
-def _pointers(*tensors: Tensor) -> list[ctypes.c_void_p]:
-    return [_POINTER(address) for address in native.addresses(*tensors)]
-
-
-def _call(name: str, scan: ctypes.Structure, *others: Any) -> None:
-    if getattr(native.library(), name)(ctypes.byref(scan), *others):
-        sizes = {size: getattr(scan, size) for size in _SIZES}
-        raise ValueError(f"{name} refuses these sizes: {sizes}")
