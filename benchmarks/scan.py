@@ -71,7 +71,7 @@ def eager(threads: int, rounds: int) -> None:
     print("|---|---|" + "---:|" * (len(forms) + 1))
     for shape in SHAPES:
         inputs = sequences(*shape)
-        first = tuple(t if t.dim() == 2 else t.mT.contiguous() for t in inputs)
+        first: Any = tuple(t if t.dim() == 2 else t.mT.contiguous() for t in inputs)
         for name, run in (("forward", forward), ("backward", backward)):
             # a loop over many tokens takes a minute backwards and is no news
             taken = {

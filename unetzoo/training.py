@@ -315,7 +315,7 @@ def _introduce(
 def _has_bf16(accelerator: str | None, ndim: int) -> bool:
     """Whether what this trains on multiplies bfloat16 by itself, does not imitate it, and does it right."""
     if accelerator != "cpu" and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # on a CPU, torch 2.15's weight gradient of a Conv3d reads what nobody wrote where maps are shallow
     return ndim == 2 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 

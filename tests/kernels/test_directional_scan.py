@@ -45,8 +45,8 @@ def assert_is_the_sum(sizes: tuple[int, ...], one_decay: bool = False) -> None:
     leaves = [t.requires_grad_() for t in inputs]
     exact = [t.detach().double().requires_grad_() for t in inputs]
     ways = ways_of(*sizes[1:3])
-    actual: Any = directional_scan(*leaves, ways)  # type: ignore[call-arg, arg-type, misc]
-    expected: Any = scans_summed(*exact, ways)  # type: ignore[call-arg, arg-type, misc]
+    actual: Any = directional_scan(*leaves, ways)  # type: ignore[call-arg, arg-type]
+    expected: Any = scans_summed(*exact, ways)  # type: ignore[call-arg, arg-type]
     results = [actual, *torch.autograd.grad(actual, leaves, dy)]
     right = [expected, *torch.autograd.grad(expected, exact, dy.double())]
     # what is summed over all tokens may cancel: it is as exact as its largest terms
@@ -78,7 +78,7 @@ def test_scratch_that_holds_no_numbers_and_threads_do_not_show(monkeypatch: pyte
     try:
         for threads in (1, 4, 4):
             torch.set_num_threads(threads)
-            y: Any = directional_scan(*leaves, ways_of(9, 30))  # type: ignore[call-arg, arg-type, misc]
+            y: Any = directional_scan(*leaves, ways_of(9, 30))  # type: ignore[call-arg, arg-type]
             results.append([y, *torch.autograd.grad(y, leaves, dy)])
     finally:
         torch.use_deterministic_algorithms(False)
@@ -94,12 +94,12 @@ def test_it_is_a_sound_operation_and_compiles_to_one_graph() -> None:
     leaves = [t.requires_grad_() for t in inputs]
     torch.library.opcheck(_scan, (*leaves, [int(n) for way in ways for n in way]))
     compiled: Any = torch.compile(directional_scan, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(*leaves, ways), directional_scan(*leaves, ways))  # type: ignore[call-arg, arg-type, misc]
+    torch.testing.assert_close(compiled(*leaves, ways), directional_scan(*leaves, ways))  # type: ignore[call-arg, arg-type]
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     *inputs, _ = tensors((1, 3, 4, 5, 2, 2))
     with pytest.raises(ValueError, match=r"terms is \(1, 12, 4, 6\) and must be \(1, 12, 3, 6\) for 3"):
-        directional_scan(*inputs, ways_of(3, 4)[1:])  # type: ignore[call-arg, arg-type, misc]
+        directional_scan(*inputs, ways_of(3, 4)[1:])  # type: ignore[call-arg, arg-type]
     with pytest.raises(ValueError, match=r"order \(5, 3\) does not divide 12"):
-        directional_scan(*inputs, [(False, 5, 3)] * 4)  # type: ignore[call-arg, arg-type, misc]
+        directional_scan(*inputs, [(False, 5, 3)] * 4)  # type: ignore[call-arg, arg-type]

@@ -42,7 +42,8 @@ def maps(made: torch.Generator, size: Size, last: bool) -> Tensor:
 def mfms(size: Size, made: torch.Generator, last: bool) -> tuple[list[Tensor], Any, Any]:
     pixels, skip, gate = (maps(made, size, last) for _ in range(3))
     whole = torch.randn(*size[:2], *[1] * (len(size) - 2), generator=made)
-    return [pixels, whole, skip, gate], mfms_merge, lambda *given: mfms_by_definition(*given, 2.0)
+    defined: Any = mfms_by_definition
+    return [pixels, whole, skip, gate], mfms_merge, lambda *given: defined(*given, 2.0)
 
 
 def sk(size: Size, made: torch.Generator, last: bool) -> tuple[list[Tensor], Any, Any]:
@@ -62,15 +63,17 @@ def gate(size: Size, made: torch.Generator, last: bool) -> tuple[list[Tensor], A
     theta, signal = maps(made, (batch, inner, *fine[2:]), last), maps(made, (batch, inner, *coarse), last)
     psi, bias = torch.randn(1, inner, *[1] * len(coarse), generator=made), torch.randn(1, generator=made)
     given = [maps(made, fine, last), theta, signal, psi, bias]
+    defined: Any = gate_by_definition
     return (
         given,
         lambda *given: attention_gate(*given, factor=factor, gain=2.0),
-        lambda *given: gate_by_definition(*given, factor, 2.0),
+        lambda *given: defined(*given, factor, 2.0),
     )
 
 
 def pool(size: Size, made: torch.Generator, last: bool) -> tuple[list[Tensor], Any, Any]:
-    frequencies, period = FREQUENCIES[len(size) - 2], 7 if size[1] % 2 else None
+    frequencies: Any = FREQUENCIES[len(size) - 2]
+    period = 7 if size[1] % 2 else None
     waves = separable_waves(frequencies, size[2:], period, torch.device("cpu"))
 
     def defined(x: Tensor) -> Tensor:
@@ -196,7 +199,8 @@ def test_torch_checks_the_operations() -> None:
     for op, name in ops.items():
         inputs, _, _ = OPS[op]((1, 5, 4, 6), torch.Generator().manual_seed(0), False)
         leaves: list[Any] = [t.requires_grad_() for t in inputs]
-        rest: list[Any] = {"mfms": [2.0], "sk": [], "gate": [[2, 2], 1.0], "pool": [[0, 0, 1, 2], None]}[op]
+        settings: dict[str, list[Any]] = {"mfms": [2.0], "sk": [], "gate": [[2, 2], 1.0]}
+        rest = settings.get(op, [[0, 0, 1, 2], None])
         if op == "gate":
             rest[0] = [a // b for a, b in zip(leaves[0].shape[2:], leaves[2].shape[2:], strict=True)]
         given = [leaves[1:], leaves[0]] if op == "sk" else leaves

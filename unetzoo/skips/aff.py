@@ -74,7 +74,7 @@ class _Fused(Merge):
         super().__init__()
         ndim, self.channels, self.gain = len(skip.stride), gate.channels, gain
         self.project = project(ndim, skip.channels, gate.channels)
-        self.attentions = nn.ModuleList(
+        self.attentions: Any = nn.ModuleList(
             MultiScaleChannelAttention(ndim, gate.channels, **attention) for _ in range(rounds)
         )
 
@@ -82,5 +82,6 @@ class _Fused(Merge):
         skip = self.project(skip)
         fused = skip + gate
         for attention in self.attentions:
-            fused = mfms_merge(*attention.logits(fused), skip, gate, gain=self.gain)
+            pixels, whole = attention.logits(fused)
+            fused = mfms_merge(pixels, whole, skip, gate, gain=self.gain)
         return fused

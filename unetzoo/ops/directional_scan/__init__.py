@@ -38,10 +38,11 @@ def directional_scan(
     """
     _check(u, terms, expand, A, D, bias, ways)
     kind, exact = u.dtype, torch.float64 if u.dtype == torch.float64 else torch.float32
-    tensors = tuple(t.to(exact) for t in (u, terms, expand, A, D, bias))
-    if not scan_kernel.takes(tensors[0]):
-        return scans_summed(*tensors, ways).to(kind)
-    return _scan(*tensors, [int(number) for way in ways for number in way])[0].to(kind)
+    u, terms, expand, A, D, bias = (t.to(exact) for t in (u, terms, expand, A, D, bias))
+    if not scan_kernel.takes(u):
+        return scans_summed(u, terms, expand, A, D, bias, ways).to(kind)
+    y: Tensor = _scan(u, terms, expand, A, D, bias, [int(number) for way in ways for number in way])[0]
+    return y.to(kind)
 
 
 def _check(

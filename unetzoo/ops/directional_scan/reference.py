@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,7 +22,7 @@ def scans_summed(
     A = A.expand(-1, -1, state)
     y = []
     for k, (reverse, fast, apart) in enumerate(ways):
-        low, into, out = terms[:, :, k].split((rank, state, state), -1)
+        low, into, out = torch.split(terms[:, :, k], [rank, state, state], -1)
         delta = F.linear(low, expand[k])
         y.append(
             selective_scan(

@@ -56,9 +56,11 @@ def selective_scan(
     """
     _check(u, delta, A, B, C, order)
     kind, exact = u.dtype, torch.float64 if u.dtype == torch.float64 else torch.float32
-    A, D, delta_bias = (None if t is None else t.to(exact) for t in (A, D, delta_bias))
+    A = A.to(exact)
+    D, delta_bias = (None if t is None else t.to(exact) for t in (D, delta_bias))
     if torch.compiler.is_exporting() or not gpu.takes(u, A):  # it reads half precision as it is
-        u, delta, B, C, z = (None if t is None else t.to(exact) for t in (u, delta, B, C, z))
+        u, delta, B, C = (t.to(exact) for t in (u, delta, B, C))
+        z = None if z is None else z.to(exact)
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
     inputs = (u, delta, A, B, C, D, z, delta_bias, delta_softplus, reverse, *order)
@@ -104,7 +106,9 @@ def _scan(
     fast: int,
     apart: int,
 ) -> tuple[Tensor, Tensor]:
-    return _chosen(u, A).forward(u, delta, A, B, C, D, z, bias, softplus, reverse, fast, apart)
+    run = _chosen(u, A).forward
+    y, starts = run(u, delta, A, B, C, D, z, bias, softplus, reverse, fast, apart)
+    return y, starts
 
 
 @_scan.register_fake
