@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import process_time
 from typing import Any
@@ -90,7 +91,7 @@ def report(network: str, x: Tensor, args: argparse.Namespace) -> None:
     times: list[list[float]] = [[] for _ in forms]
     for _ in range(args.rounds):
         for model, seconds in zip(models, times, strict=True):
-            seconds.append(_timed(lambda model=model: step(model, x)))
+            seconds.append(_timed(partial(step, model, x)))
     cost = [median(seconds) for seconds in times]
     for i, (name, memory) in enumerate(forms):
         distance = (

@@ -11,20 +11,23 @@ from torch.utils._pytree import tree_leaves
 __all__ = ["kept_bytes"]
 
 
+weak: Any = StorageWeakRef
+
+
 def kept_bytes(forward: Callable[[], Any]) -> int:
     """Bytes of all tensors that ``forward`` made and that are alive with its result, whoever holds them."""
     made = _Made()
     with made:
         out = forward()
-    alive = sum(size for storage, size in made.storages.values() if not storage.expired())
+    alive: int = sum(size for storage, size in made.storages.values() if not storage.expired())
     del out
     return alive
 
 
-class _Made(TorchDispatchMode):
+class _Made(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
-        self.storages: dict[int, tuple[StorageWeakRef, int]] = {}
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.storages: dict[int, tuple[Any, int]] = {}
         self.given: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -33,7 +36,7 @@ class _Made(TorchDispatchMode):
         for tensor in tensors(out):
             if place(tensor) not in self.given:
                 storage = tensor.untyped_storage()
-                self.storages[place(tensor)] = StorageWeakRef(storage), storage.nbytes()
+                self.storages[place(tensor)] = weak(storage), storage.nbytes()
         return out
 
 
@@ -42,4 +45,4 @@ def tensors(tree: Any) -> list[Tensor]:
 
 
 def place(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)

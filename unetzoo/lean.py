@@ -68,11 +68,11 @@ def _remembering() -> Iterator[None]:
         yield
 
 
-class _Memory(TorchDispatchMode):
+class _Memory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down how tensors were made, and hands that to autograd in their place."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         # with the version of the tensor that it holds for
         self.known: Any = WeakTensorKeyDictionary()
         self.latest: Tensor | None = None

@@ -104,7 +104,9 @@ def test_grey_and_colour_pictures_mix_as_colour(sets: Sets) -> None:
     assert (read(2).x[0] == read(2).x[2]).all()
 
 
-@pytest.mark.parametrize("kind", ["0/255", "1-bit", "gif", "palette", "grey palette", "equal rgb", "float", "mixed"])
+@pytest.mark.parametrize(
+    "kind", ["0/255", "1-bit", "gif", "palette", "grey palette", "equal rgb", "float", "mixed"]
+)
 def test_encodings_of_binary_masks(sets: Sets, kind: str) -> None:
     classes: dict[str, Any] = {"background": 0, "thing": 1}
     picture = Image.fromarray(sets.mask * 255)

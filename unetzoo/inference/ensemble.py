@@ -48,7 +48,8 @@ class Ensemble:
             return _log(_mean(_softmax(logits) for logits in answers))
         both = _mean(np.stack([_sigmoid(logits), _sigmoid(-logits)]) for logits in answers)
         # averaged apart, so that neither end loses its digits
-        return _log(both[0]) - _log(both[1])
+        gained: np.ndarray = _log(both[0]) - _log(both[1])
+        return gained
 
 
 def _mean(arrays: Iterable[np.ndarray]) -> np.ndarray:

@@ -62,7 +62,7 @@ class _ByPart(torch.autograd.Function):
         none = [0] * len(stride)
         out = [
             torch.convolution(x.to(dtype), weight, bias, stride, padding, dilation, False, none, 1)
-            for x in joined.split(_at_once(joined, len(joined)))
+            for x in torch.split(joined, _at_once(joined, len(joined)))
         ]
         return out[0] if len(out) == 1 else torch.cat(out)
 

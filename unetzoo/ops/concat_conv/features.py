@@ -74,7 +74,7 @@ class Joined(Remade):
     def compute(self) -> Tensor:
         """The parts side by side."""
         out = torch.empty_like(self.like, device=self.device)
-        for part, place in zip(self.parts, out.split(self.widths, self.dim), strict=True):
+        for part, place in zip(self.parts, torch.split(out, self.widths, self.dim), strict=True):
             place.copy_(part.make())
         return out
 
