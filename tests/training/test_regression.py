@@ -96,6 +96,7 @@ def settings(images: Path, tmp_path: Path) -> list[str]:
         "model.deep_supervision=true",
         "optimizer.lr=0.02",
         "trainer.accelerator=cpu",
+        "trainer.precision=32-true",
         "trainer.max_epochs=8",
         "logger=none",
         "run_id=run",

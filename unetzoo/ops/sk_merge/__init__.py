@@ -44,12 +44,12 @@ def sk_merge(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
 
 
 def _check(maps: Sequence[Tensor], weights: Tensor) -> None:
-    shapes = {tuple(x.shape) for x in maps}
     per_channel = (len(maps), *maps[0].shape[:2], *[1] * (maps[0].dim() - 2)) if maps else ()
-    if len(shapes) != 1 or weights.shape != per_channel:
+    # sizes of an exported graph are symbols, which can be compared and not be hashed
+    if not maps or any(x.shape != maps[0].shape for x in maps) or weights.shape != per_channel:
         raise ValueError(
             "maps must be K of (B, C, *size) and weights (K, B, C, 1, ...), got maps of "
-            f"{sorted(shapes)} and weights {tuple(weights.shape)}"
+            f"{[tuple(x.shape) for x in maps]} and weights {tuple(weights.shape)}"
         )
 
 
