@@ -3,9 +3,9 @@
     python -m benchmarks.sweep dsb2018_nuclei chase_db1 --data <folder with the sets>
 
 A single run of it is ``unetzoo train experiment=<experiment> model/skip=<pathway> seed=<seed>``, all of a
-seed ``unetzoo train -m experiment=<experiment> model/skip=<a>,<b>,...``. Encoder, decoder, batches, budget
-and loss are the experiment's for every pathway. Which four get more seeds is decided on val; test is
-measured, not looked at. Runs that are there already are not repeated.
+seed ``unetzoo train -m experiment=<experiment> model/skip=<a>,<b>,...``, with trainer.precision=32-true.
+Encoder, decoder, batches, budget and loss are the experiment's for every pathway. Which four get more seeds
+is decided on val; test is measured, not looked at. Runs that are there already are not repeated.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python -m benchmarks.synthetic_ct --data <folder with hippocampus_msd> --models unet --seeds 0 1 2
 
 The set is made by data/synthetic_ct/prepare.py on the first call, in the folder of the results. A single run
-is ``unetzoo train experiment=synthetic_ct loss=<loss> seed=<seed>``. The checkpoint is chosen on val by its
-mean absolute error; test is measured once, as means over slices. The first row is the input itself, as if it
-were the prediction. Runs that are there already are not repeated.
+is ``unetzoo train experiment=synthetic_ct loss=<loss> seed=<seed> trainer.precision=32-true``. The checkpoint
+is chosen on val by its mean absolute error; test is measured once, as means over slices. The first row is the
+input itself, as if it were the prediction. Runs that are there already are not repeated.
 """
 
 import argparse

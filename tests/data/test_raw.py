@@ -53,13 +53,14 @@ def test_wrong_tree_prints_expected_against_found(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    "script", sorted((ROOT / "data").glob("*/make_sample.py")), ids=lambda p: p.parent.name
+    "script",
+    # the demo is made, not downloaded
+    [script for script in sorted((ROOT / "data").glob("*/make_sample.py")) if script.parent.name != "demo"],
+    ids=lambda p: p.parent.name,
 )
 def test_every_script_says_what_it_expected(
     script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if script.parent.name == "demo":
-        pytest.skip("is made, not downloaded")
     (tmp_path / "raw").mkdir()
     assert prepare(script.parent.name, tmp_path / "raw", "--out", tmp_path / "out") == 2
     told = capsys.readouterr().err
