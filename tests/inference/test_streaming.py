@@ -286,6 +286,16 @@ def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
         parse_bytes(text)
 
 
+@pytest.mark.parametrize("option", [{"max_ram": "lots"}, {"batch_size": 0}])
+def test_what_holds_for_all_files_is_refused_once_and_writes_nothing(
+    contract: Make, tmp_path: Path, option: dict[str, Any]
+) -> None:
+    inputs = pictures(tmp_path / "in", 3)
+    with pytest.raises(ValueError, match=r"lots|batch_size=0"):
+        Predictor(Blurring(), contract()).predict_files([inputs], tmp_path / "out", **option)
+    assert not (tmp_path / "out").exists()
+
+
 def test_spool_gives_back_what_was_whole(tmp_path: Path, rng: np.random.Generator) -> None:
     rows = rng.integers(0, 9, (1, 12, 5)).astype(np.uint8)
     spool = Spool(tmp_path / "s", "key", (1, 12, 5), "uint8")

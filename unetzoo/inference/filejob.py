@@ -46,6 +46,19 @@ class Options(TypedDict, total=False):
     cloud: bool
 
 
+def require_sensible(options: Options) -> None:
+    """Refuse once what every file would be refused for.
+
+    Raises:
+        ValueError: If an option is out of range.
+    """
+    limit, batch_size = options.get("max_ram"), options.get("batch_size", DEFAULT_BATCH)
+    if limit is not None:
+        parse_bytes(limit)
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: a call of the network takes one window at least")
+
+
 class Outcome(NamedTuple):
     """What became of one input of ``predict_files``: the file written, or the reason why there is none."""
 

@@ -13,7 +13,7 @@ from .check import check_image
 from .contract import IGNORE, Contract
 from .decode import channels, labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
 from .ensemble import Ensemble, Member
-from .filejob import DEFAULT_BATCH, FileJob, Options, Outcome, memory_of
+from .filejob import DEFAULT_BATCH, FileJob, Options, Outcome, memory_of, require_sensible
 from .geometry import Image
 from .image import open_image
 from .imagejob import Decode, ImageJob, Output
@@ -177,6 +177,7 @@ class Predictor:
             progress: Called with the number of windows done and their total.
             options: See `Options`.
         """
+        require_sensible(options)
         with ThreadPoolExecutor(_THREADS) as background:
             job = self._file_job(Path(source), Path(target), options, background)
             job.progress = progress
@@ -201,8 +202,10 @@ class Predictor:
         Raises:
             FileNotFoundError: If an input is missing.
             OSError: If the output folder cannot be written.
-            ValueError: If a folder holds no images, or two inputs would be written to one file.
+            ValueError: If a folder holds no images, two inputs would be written to one file, or an option is
+                out of range.
         """
+        require_sensible(options)
         tasks = plan(inputs, out)
         how = self._how(options)
         made = [folder for folder in sorted({task.folder for task in tasks}) if make_folder(folder)]
