@@ -317,7 +317,8 @@ def _has_bf16(accelerator: str | None, ndim: int) -> bool:
     if accelerator != "cpu" and torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # on a CPU, torch 2.15's weight gradient of a Conv3d reads what nobody wrote where maps are shallow
-    if ndim == 3 or not torch.backends.mkldnn.is_available():  # nor is the question there where mkldnn is not
+    # (nor is the question there where mkldnn is not)
+    if ndim == 3 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
