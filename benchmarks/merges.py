@@ -148,7 +148,7 @@ def gated(shape: tuple[int, int, int], last: bool) -> tuple[list[Tensor], Forms]
 
     def with_form(form: Callable[..., Tensor], skip: Tensor, coarse: Tensor, *weights: Tensor) -> Tensor:
         theta, phi, bias, psi, psi_bias = weights
-        return form(skip, F.conv2d(skip, theta), F.conv2d(coarse, phi, bias), psi, psi_bias)
+        return form(skip, theta, F.conv2d(coarse, phi, bias), psi, psi_bias)
 
     def naive(skip: Tensor, coarse: Tensor, *weights: Tensor) -> Tensor:
         theta, phi, bias, psi, psi_bias = weights

@@ -1,20 +1,21 @@
-// The attention gate, from its projections on. Compiled once per instruction set.
+// The attention gate, from the projection of its signal on. Compiled once per instruction set.
 //
 // The gating signal stays at its own resolution: a row of it is interpolated where it is used, so the map that
-// torch would write and read three times is never there. Pixels are taken by the tile of a few rows: their
-// weights first, then the channels of the skip.
+// torch would write and read three times is never there. Pixels are taken by the tile of a few rows: the skip's
+// projection where it is not given, then their weights, then the channels of the skip.
 #include <algorithm>
 #include <vector>
 
 #include "maps.h"
 #include "merges.h"
 #include "parallel.h"
+#include "product.h"
 
 namespace unetzoo {
 namespace UNETZOO_ISA_NAME {
 namespace {
 
-constexpr int64_t tile_pixels = 4096;
+constexpr int64_t tile_pixels = 1024;  // of 64 channels, a quarter of a second-level cache
 
 // Where the columns of one vector come from.
 struct Columns {
@@ -46,6 +47,8 @@ struct Tile {
   // of every pixel the sigmoid, and the gradient of what it is of
   std::vector<float> open, d;
   std::vector<float> line;
+  std::vector<float> projected;
+  Matrix<const float> theta;  // rows are channels, or pixels where channels come last
 
   static int64_t rows_of(const unetzoo_gate& g) { return std::max<int64_t>(1, tile_pixels / g.columns); }
   static int64_t tiles(const unetzoo_gate& g) { return (g.rows + rows_of(g) - 1) / rows_of(g); }
@@ -58,7 +61,27 @@ struct Tile {
         rows(std::min(rows_of(g), g.rows - row)),
         open(rows * g.columns),
         d(rows * g.columns),
-        line(g.coarse_columns * (g.size.channels_last ? g.inner_channels : 1) + lanes) {}
+        line(g.coarse_columns * (g.size.channels_last ? g.inner_channels : 1) + lanes),
+        projected(g.project ? rows * g.columns * g.inner_channels : 0),
+        theta(g.project ? project() : of_tile(g.theta, g.inner_channels)) {}
+
+  // The tile of a map of so many channels.
+  Matrix<const float> of_tile(const float* map, int64_t channels) const {
+    const int64_t pixels = g.size.pixels, first = row * g.columns;
+    if (g.size.channels_last) return {map + (image * pixels + first) * channels, channels};
+    return {map + image * channels * pixels + first, pixels};
+  }
+
+  Matrix<const float> project() {
+    const Matrix<const float> skip = of_tile(g.skip, g.size.channels);
+    const int64_t pixels = rows * g.columns, inner = g.inner_channels, channels = g.size.channels;
+    const int64_t apart = g.size.channels_last ? inner : pixels;
+    if (g.size.channels_last)
+      product(skip, {g.project, inner}, {projected.data(), apart}, pixels, channels, inner);
+    else
+      product({g.project, channels}, skip, {projected.data(), apart}, inner, channels, pixels);
+    return {projected.data(), apart};
+  }
 
   // Coarse rows of `width` neighbours, `apart` from one another, interpolated for one row.
   void interpolate(int64_t r, const float* coarse, int64_t width) {
@@ -83,10 +106,10 @@ struct Tile {
           const float* const a = &line[g.column_from[2 * j] * inner];
           const float* const b = &line[g.column_from[2 * j + 1] * inner];
           const float of_a = g.column_weight[2 * j], of_b = g.column_weight[2 * j + 1];
-          const int64_t first = (image * g.size.pixels + (row + r) * g.columns + j) * inner;
+          const int64_t p = r * g.columns + j, first = (image * g.size.pixels + row * g.columns + p) * inner;
           vectors(0, inner, [&](int64_t c, auto n) {
             const vec up = load(a + c, n) * of_a + load(b + c, n) * of_b;
-            go(std::true_type{}, first + c, r * g.columns + j, c, n, load(g.theta + first + c, n) + up);
+            go(std::true_type{}, first + c, p, c, n, load(theta.first + p * theta.row + c, n) + up);
           });
         }
       }
@@ -101,7 +124,8 @@ struct Tile {
           const vec window = load(&line[from.base], lanes);
           const vec up = permuted(window, from.from[0]) * from.weight[0] +
                          permuted(window, from.from[1]) * from.weight[1];
-          go(std::false_type{}, first + j, r * g.columns + j, c, n, load(g.theta + first + j, n) + up);
+          const int64_t p = r * g.columns + j;
+          go(std::false_type{}, first + j, p, c, n, load(theta.first + c * theta.row + p, n) + up);
         });
       }
   }

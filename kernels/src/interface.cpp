@@ -113,7 +113,7 @@ bool come_from_neighbours(const int32_t* from, int64_t columns) {
 }
 
 bool sensible(const unetzoo_gate* g) {
-  if (!g || !g->skip || !g->theta || !g->signal || !g->psi || !g->bias) return false;
+  if (!g || !g->skip || !(g->theta || g->project) || !g->signal || !g->psi || !g->bias) return false;
   if (!g->row_from || !g->column_from || !g->row_weight || !g->column_weight) return false;
   if (!sensible(g->size, g->threads) || g->inner_channels < 1 || g->ways < 1 || g->ways > 4) return false;
   if (g->rows < 1 || g->columns < 1 || g->rows * g->columns != g->size.pixels) return false;
@@ -156,7 +156,7 @@ using namespace unetzoo;
 
 extern "C" {
 
-int32_t unetzoo_abi(void) { return 3; }
+int32_t unetzoo_abi(void) { return 4; }
 
 const char* unetzoo_isa(void) {
   return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline";
@@ -229,7 +229,7 @@ int32_t unetzoo_gate_forward(const unetzoo_gate* gate, float* out) {
 
 int32_t unetzoo_gate_backward(const unetzoo_gate* gate, const float* dout,
                               const unetzoo_gate_gradients* gradients) {
-  if (!sensible(gate) || !dout || !gradients) return -1;
+  if (!sensible(gate) || gate->project || !dout || !gradients) return -1;
   const unetzoo_gate_gradients& to = *gradients;
   if (!to.skip || !to.theta || !to.signal || !to.psi || !to.bias) return -1;
   UNETZOO_DISPATCH(gate_backward(*gate, dout, to));

@@ -84,7 +84,9 @@ typedef struct {
 // a vector come from as many neighbours at most. Rows are all axes but the last.
 typedef struct {
   const float* skip;           // maps
-  const float* theta;          // maps with inner_channels in place of the channels
+  const float* theta;          // maps with inner_channels in place of the channels; forwards null with `project`
+  const float* project;        // theta is project skip: (inner_channels, channels), or its transpose where
+                               // channels come last; null for a theta that is given
   const float* signal;         // the same with coarse_rows times coarse_columns pixels
   const float* psi;            // (inner_channels)
   const float* bias;           // one number

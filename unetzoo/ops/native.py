@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["addresses", "call", "has", "library", "threads"]
+__all__ = ["addresses", "call", "has", "library", "pointers", "threads"]
 
-ABI = 3
+ABI = 4
 _log = logging.getLogger(__name__)
 
 
@@ -94,3 +94,8 @@ def addresses(*tensors: Tensor) -> list[int]:
                 "it takes contiguous float32 on the CPU"
             )
     return [tensor.data_ptr() for tensor in tensors]
+
+
+def pointers(tensors: dict[str, Tensor]) -> dict[str, int]:
+    """The same by name, as fields of a structure."""
+    return dict(zip(tensors, addresses(*tensors.values()), strict=True))

@@ -9,7 +9,7 @@ from torch import Tensor
 from unetzoo.ops import native
 from unetzoo.ops.selective_scan.segments import STEPS
 
-__all__ = ["addresses", "parts_of", "run_backward", "run_forward", "starts_shape", "sum_of_parts", "takes"]
+__all__ = ["parts_of", "run_backward", "run_forward", "starts_shape", "sum_of_parts", "takes"]
 
 LANES, FEW, MANY = 16, 4, 8
 _POINTER, _SIZE, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
@@ -66,11 +66,6 @@ def sum_of_parts(parts: Tensor) -> Tensor:
     for part in parts[1:]:
         total += part
     return total
-
-
-def addresses(tensors: dict[str, Tensor]) -> dict[str, int]:
-    """Pointers by name; refuses what a kernel cannot read."""
-    return dict(zip(tensors, native.addresses(*tensors.values()), strict=True))
 
 
 def run_forward(fields: dict[str, Any], y: Tensor, starts: Tensor) -> None:

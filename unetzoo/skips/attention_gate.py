@@ -113,18 +113,18 @@ class _Gated(Merge):
 
     def attention(self, skip: Tensor, coarse: Tensor) -> Tensor:
         """(B, C, *size) and (B, D', *size') to the gate's weights, (B, 1, *size) in (0, gain)."""
-        weights: Tensor = self.to_skip(gate_weights(*self.projected(skip, coarse), self.to_theta))
+        theta, signal = self.theta(skip), self.phi(self.signal(coarse))
+        weights: Tensor = self.to_skip(gate_weights(theta, signal, *self.to_one(), self.to_theta))
         return self.gain * weights
 
-    def projected(self, skip: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Skip and gating signal, each at a resolution of its own, and what makes weights of them."""
-        psi, bias = cast(Tensor, self.psi.weight), cast(Tensor, self.psi.bias)
-        return self.theta(skip), self.phi(self.signal(coarse)), psi, bias
+    def to_one(self) -> tuple[Tensor, Tensor]:
+        """What makes one weight of the inner channels: (1, F, 1, ...) and a bias."""
+        return cast(Tensor, self.psi.weight), cast(Tensor, self.psi.bias)
 
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
         if max(self.step) == 1:
-            projected = self.projected(skip, coarse)
-            kept = attention_gate(skip, *projected, factor=self.to_theta, gain=self.gain)
+            weights = cast(Tensor, self.theta.weight), self.phi(self.signal(coarse)), *self.to_one()
+            kept = attention_gate(skip, *weights, factor=self.to_theta, gain=self.gain)
         else:
             kept = skip * self.attention(skip, coarse)
         return torch.cat([self.transform(kept), gate], 1)

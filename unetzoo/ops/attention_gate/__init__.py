@@ -1,4 +1,4 @@
-"""An attention gate from its projections on."""
+"""An attention gate from the projection of its signal on."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from unetzoo.ops.attention_gate import compiled
-from unetzoo.ops.attention_gate.reference import gate_by_definition, gate_weights
+from unetzoo.ops.attention_gate.reference import gate_by_definition, gate_weights, projected
 from unetzoo.ops.dispatch import kernel_wins
 from unetzoo.ops.maps import channels_last, empty_maps
 
-__all__ = ["attention_gate", "gate_by_definition", "gate_weights"]
+__all__ = ["attention_gate", "gate_by_definition", "gate_weights", "projected"]
 
 
 def attention_gate(
     skip: Tensor,
-    theta: Tensor,
+    project: Tensor,
     signal: Tensor,
     psi: Tensor,
     bias: Tensor,
@@ -23,15 +23,16 @@ def attention_gate(
     factor: Sequence[int],
     gain: float = 1.0,
 ) -> Tensor:
-    """``gain skip sigmoid(psi relu(theta + up(signal)) + bias)``, one weight per pixel.
+    """``gain skip sigmoid(psi relu(project skip + up(signal)) + bias)``, one weight per pixel.
 
-    Oktay et al. 2018, arXiv:1804.03999, eq. 1, from the 1x1 convolutions of skip and gating signal on, the
-    latter at its own coarse resolution. The kernel interpolates it where it is used, reads every map once and
-    keeps nothing but its inputs for the backward pass.
+    Oktay et al. 2018, arXiv:1804.03999, eq. 1, from the 1x1 convolution of the gating signal on, which stays
+    at its own coarse resolution. The kernel interpolates it where it is used and reads every map once; where
+    no gradient is asked for it projects the skip too, tile by tile, else torch does, to keep what the
+    backward pass needs.
 
     Args:
         skip: (B, C, *size).
-        theta: (B, F, *size), the projected skip.
+        project: (F, C, 1, ...), weights of the skip's 1x1 convolution.
         signal: (B, F, *(size / factor)), the projected gating signal, resampled linearly here.
         psi: (1, F, 1, ...), weights of a 1x1 convolution to one channel.
         bias: (1,), its bias.
@@ -47,27 +48,41 @@ def attention_gate(
     times = tuple(factor)
     # a compiler fuses the definition by itself, and an exported graph has standard operators alone
     if torch.compiler.is_compiling():
-        return gate_by_definition(skip, theta, signal, psi, bias, times, gain)
-    _check(skip, theta, signal, psi, bias, times)
+        return gate_by_definition(skip, project, signal, psi, bias, times, gain)
+    _check(skip, project, signal, psi, bias, times)
+    tensors = (skip, project, signal, psi, bias)
     line = "attention_gate, channels last" if channels_last(skip) else "attention_gate"
-    if not kernel_wins(line, skip, theta, signal, psi, bias):
-        return gate_by_definition(skip, theta, signal, psi, bias, times, gain)
-    gated: Tensor = _gate(skip, theta, signal, psi, bias, list(times), gain)
+    gated: Tensor
+    # autocast would have the convolution in half precision, and what it gives is no case for the kernel
+    if torch.is_autocast_enabled(skip.device.type) or not kernel_wins(line, *tensors):
+        gated = gate_by_definition(*tensors, times, gain)
+    elif torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        gated = _gate(skip, projected(skip, project), signal, psi, bias, list(times), gain)
+    else:
+        gated = _projecting_gate(*tensors, list(times), gain)
     return gated
 
 
 def _check(
-    skip: Tensor, theta: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, factor: tuple[int, ...]
+    skip: Tensor, project: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, factor: tuple[int, ...]
 ) -> None:
     batch, inner, *coarse = signal.shape
-    size = [n * f for n, f in zip(coarse, factor, strict=False)]
-    fits = len(factor) == len(coarse) and psi.shape == (1, inner, *[1] * len(coarse)) and bias.shape == (1,)
-    if not fits or theta.shape != (batch, inner, *size) or skip.shape[:1] + skip.shape[2:] != (batch, *size):
-        given = ", ".join(str(tuple(t.shape)) for t in (skip, theta, signal, psi, bias))
+    size, ones = [n * f for n, f in zip(coarse, factor, strict=False)], [1] * len(coarse)
+    fits = len(factor) == len(coarse) and psi.shape == (1, inner, *ones) and bias.shape == (1,)
+    fits = fits and project.shape == (inner, *skip.shape[1:2], *ones)
+    if not fits or skip.shape[:1] + skip.shape[2:] != (batch, *size):
+        given = ", ".join(str(tuple(t.shape)) for t in (skip, project, signal, psi, bias))
         raise ValueError(
-            "skip, theta, signal, psi and bias must be (B, C, *size), (B, F, *size), (B, F, *coarse), "
+            "skip, project, signal, psi and bias must be (B, C, *size), (F, C, 1, ...), (B, F, *coarse), "
             f"(1, F, 1, ...) and (1,), got {given} and factor {factor}"
         )
+
+
+@torch.library.custom_op("unetzoo::projecting_attention_gate", mutates_args=())
+def _projecting_gate(
+    skip: Tensor, project: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, factor: list[int], gain: float
+) -> Tensor:
+    return compiled.forward_projecting(skip, project, signal, psi, bias, tuple(factor), gain)
 
 
 @torch.library.custom_op("unetzoo::attention_gate", mutates_args=())
@@ -77,6 +92,7 @@ def _gate(
     return compiled.forward(skip, theta, signal, psi, bias, tuple(factor), gain)
 
 
+@_projecting_gate.register_fake
 @_gate.register_fake
 def _(skip: Tensor, *others: object) -> Tensor:
     return empty_maps(skip, skip.shape, channels_last(skip))

@@ -10,14 +10,14 @@ from torch import Tensor
 from unetzoo.ops import native
 from unetzoo.ops.maps import Size, channels_last, dense, empty_maps, size_of
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "forward", "forward_projecting"]
 
 
 class _Problem(ctypes.Structure):
     """``unetzoo_gate`` of kernels/src/unetzoo_kernels.h."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("skip", "theta", "signal", "psi", "bias")),
+        *((name, ctypes.c_void_p) for name in ("skip", "theta", "project", "signal", "psi", "bias")),
         *((name, ctypes.c_void_p) for name in ("row_from", "column_from", "row_weight", "column_weight")),
         ("size", Size),
         *(
@@ -69,14 +69,24 @@ def _tables(coarse: tuple[int, ...], factor: tuple[int, ...]) -> tuple[Tensor, T
 
 
 def _problem(
-    tensors: list[Tensor], coarse: tuple[int, ...], factor: tuple[int, ...], size: Size, gain: float
+    tensors: dict[str, Tensor], coarse: tuple[int, ...], factor: tuple[int, ...], size: Size, gain: float
 ) -> _Problem:
     tables = _tables(coarse, factor)
+    named = dict(zip(("row_from", "column_from", "row_weight", "column_weight"), tables, strict=True))
     rows, ways = tables[0].shape
-    columns = tables[1].shape[0]
-    coarse_rows = tensors[2].numel() // (size.batch * tensors[3].numel() * coarse[-1])
-    sizes = (tensors[3].numel(), rows, columns, ways, coarse_rows, coarse[-1])
-    return _Problem(*native.addresses(*tensors, *tables), size, *sizes, gain, native.threads())
+    inner = tensors["psi"].numel()
+    return _Problem(
+        **native.pointers({**tensors, **named}),
+        size=size,
+        inner_channels=inner,
+        rows=rows,
+        columns=tables[1].shape[0],
+        ways=ways,
+        coarse_rows=tensors["signal"].numel() // (size.batch * inner * coarse[-1]),
+        coarse_columns=coarse[-1],
+        gain=gain,
+        threads=native.threads(),
+    )
 
 
 def forward(
@@ -90,11 +100,45 @@ def forward(
 ) -> Tensor:
     """The gated skip."""
     last = channels_last(skip)
-    tensors = [*(dense(t, last) for t in (skip, theta, signal)), psi.contiguous(), bias.contiguous()]
+    return _gated(skip, {"theta": dense(theta, last)}, signal, psi, bias, factor, gain)
+
+
+def forward_projecting(
+    skip: Tensor,
+    project: Tensor,
+    signal: Tensor,
+    psi: Tensor,
+    bias: Tensor,
+    factor: tuple[int, ...],
+    gain: float,
+) -> Tensor:
+    """The same with theta = project skip, which is never whole in memory."""
+    matrix = project.flatten(1)
+    matrix = matrix.T if channels_last(skip) else matrix
+    return _gated(skip, {"project": matrix.contiguous()}, signal, psi, bias, factor, gain)
+
+
+def _gated(
+    skip: Tensor,
+    theta: dict[str, Tensor],
+    signal: Tensor,
+    psi: Tensor,
+    bias: Tensor,
+    factor: tuple[int, ...],
+    gain: float,
+) -> Tensor:
+    last = channels_last(skip)
+    tensors = theta | _tensors(skip, signal, psi, bias)
     problem = _problem(tensors, tuple(signal.shape[2:]), factor, size_of(skip, last), gain)
     out = empty_maps(skip, skip.shape, last)
     native.call("unetzoo_gate_forward", problem, dense(out, last))
     return out
+
+
+def _tensors(skip: Tensor, signal: Tensor, psi: Tensor, bias: Tensor) -> dict[str, Tensor]:
+    last = channels_last(skip)
+    maps = {"skip": dense(skip, last), "signal": dense(signal, last)}
+    return maps | {"psi": psi.contiguous(), "bias": bias.contiguous()}
 
 
 def backward(
@@ -109,10 +153,10 @@ def backward(
 ) -> tuple[Tensor, ...]:
     """Gradients of the skip, theta, the signal, psi and the bias."""
     last = channels_last(skip)
-    tensors = [*(dense(t, last) for t in (skip, theta, signal)), psi.contiguous(), bias.contiguous()]
+    tensors = {"theta": dense(theta, last)} | _tensors(skip, signal, psi, bias)
     problem = _problem(tensors, tuple(signal.shape[2:]), factor, size_of(skip, last), gain)
     maps = [empty_maps(t, t.shape, last) for t in (skip, theta, signal)]
-    dpsi, dbias = torch.empty_like(tensors[3]), torch.empty_like(tensors[4])
+    dpsi, dbias = torch.empty_like(tensors["psi"]), torch.empty_like(tensors["bias"])
     gradients = _Gradients(*native.addresses(*(dense(t, last) for t in maps), dpsi, dbias))
     native.call("unetzoo_gate_backward", problem, dense(dout, last), gradients)
     return *maps, dpsi, dbias

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from unetzoo.nd import resize
 
-__all__ = ["gate_by_definition", "gate_weights"]
+__all__ = ["gate_by_definition", "gate_weights", "projected"]
 
 
 def gate_weights(theta: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, factor: tuple[int, ...]) -> Tensor:
@@ -26,12 +26,18 @@ def gate_weights(theta: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, facto
 
 def gate_by_definition(
     skip: Tensor,
-    theta: Tensor,
+    project: Tensor,
     signal: Tensor,
     psi: Tensor,
     bias: Tensor,
     factor: tuple[int, ...],
     gain: float,
 ) -> Tensor:
-    """``gain skip gate_weights(...)``, (B, C, *size)."""
-    return skip * (gain * gate_weights(theta, signal, psi, bias, factor))
+    """``gain skip gate_weights(project skip, ...)``, (B, C, *size); ``project`` is (F, C, 1, ...)."""
+    return skip * (gain * gate_weights(projected(skip, project), signal, psi, bias, factor))
+
+
+def projected(skip: Tensor, project: Tensor) -> Tensor:
+    """(B, C, *size) by a 1x1 convolution of weights (F, C, 1, ...) to (B, F, *size)."""
+    conv = F.conv2d if skip.dim() == 4 else F.conv3d
+    return conv(skip, project)

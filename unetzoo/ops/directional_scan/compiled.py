@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unetzoo.ops import scan_kernel
+from unetzoo.ops import native, scan_kernel
 
 __all__ = ["backward", "forward"]
 
@@ -64,7 +64,7 @@ def _directions(tensors: dict[str, Tensor], ways: list[int]) -> Iterator[dict[st
 def _addresses(tensors: dict[str, Tensor], k: int, like: dict[str, Tensor]) -> dict[str, int]:
     """Of what belongs to direction k; its terms lie side by side in each token: low rank, B, C."""
     of = {name: t if name in ("u", "terms") else t[k] for name, t in tensors.items()}
-    found = scan_kernel.addresses(of)
+    found = native.pointers(of)
     rank, state = like["expand"].shape[2], _state(like)
     low = found.pop("terms") + _FLOAT * k * (rank + 2 * state)
     return found | {"low": low, "B": low + _FLOAT * rank, "C": low + _FLOAT * (rank + state)}

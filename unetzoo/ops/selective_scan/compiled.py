@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unetzoo.ops import scan_kernel
+from unetzoo.ops import native, scan_kernel
 
 __all__ = ["backward", "forward", "takes"]
 
@@ -36,7 +36,7 @@ def backward(dy: Tensor, *inputs: Any) -> tuple[Tensor | None, ...]:
     made = {name: torch.empty_like(t) for name, t in tensors.items() if name in ("u", "delta", "z")}
     made |= {name: u.new_empty(batch, *t.shape) for name, t in tensors.items() if name in ("A", "D", "bias")}
     made |= {name: u.new_empty(parts, *B.shape) for name in "BC"}
-    gradients = scan_kernel.addresses(made)
+    gradients = native.pointers(made)
     scan_kernel.run_backward(_fields(tensors, *flags), dy.contiguous(), starts, gradients, parts)
     made |= {name: scan_kernel.sum_of_parts(made[name]) for name in "BC"}
     made |= {name: made[name].sum(0) for name in ("A", "D", "bias") if name in made}
@@ -54,4 +54,4 @@ def _fields(
     groups, state = tensors["B"].shape[2:]
     sizes = {"batch": batch, "length": length, "groups": groups, "width": channels // groups, "state": state}
     order = {"row": groups * state, "fast": fast, "apart": apart}
-    return scan_kernel.addresses(tensors) | sizes | order | {"softplus": softplus, "reverse": reverse}
+    return native.pointers(tensors) | sizes | order | {"softplus": softplus, "reverse": reverse}
