@@ -12,6 +12,8 @@ from .backends import BACKENDS, PROVIDERS
 from .contract import BLENDS
 from .describe import describe
 from .filejob import DEFAULT_BATCH, Options
+from .limits import Limits
+from .memory import parse_bytes
 from .predictor import Predictor
 from .validate import validate
 
@@ -37,9 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.describe:
             print(describe(predictor.contract))
             return OK
+        options: Options = {key: getattr(arguments, key) for key in Options.__annotations__}  # type: ignore[assignment]
+        if arguments.serve:
+            _serve(predictor, arguments, options)
+            return OK
         if not arguments.inputs or arguments.out is None:
             raise ValueError("give the images to predict and the folder for the results: -o out/")
-        options: Options = {key: getattr(arguments, key) for key in Options.__annotations__}  # type: ignore[assignment]
         outcomes = predictor.predict_files(arguments.inputs, arguments.out, **options)
     except (ValueError, OSError, ImportError) as error:
         if arguments.verbose:
@@ -52,6 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(done) == len(outcomes):
         return OK
     return PARTLY_DONE if done else USER_ERROR
+
+
+def _serve(predictor: Predictor, arguments: argparse.Namespace, options: Options) -> None:
+    from .server import serve
+
+    if arguments.inputs or arguments.out:
+        raise ValueError("--serve takes its images over HTTP; leave out inputs and -o")
+    limits = Limits(
+        upload=parse_bytes(arguments.max_upload),
+        pixels=arguments.max_pixels,
+        queue=arguments.queue,
+        seconds=arguments.max_seconds,
+    )
+    serve(predictor, host=arguments.host, port=arguments.port, limits=limits, **options)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,6 +127,39 @@ def _parser() -> argparse.ArgumentParser:
         help="what computes, default onnxruntime; auto takes the fastest on a short warm-up",
     )
     parser.add_argument("--device", choices=PROVIDERS, default="cpu", help="where, default cpu")
+    serving = parser.add_argument_group("serving over HTTP (extra serve)")
+    serving.add_argument(
+        "--serve", action="store_true", help="answer POST /predict with the result's file, until interrupted"
+    )
+    serving.add_argument("--host", default="127.0.0.1", help="default %(default)s: this machine alone")
+    serving.add_argument("--port", type=int, default=8000, metavar="N", help="default %(default)s")
+    serving.add_argument(
+        "--max-upload",
+        default=Limits.upload,
+        metavar="200MB",
+        help="refuse longer requests, default %(default)s bytes",
+    )
+    serving.add_argument(
+        "--max-pixels",
+        type=_positive,
+        default=Limits.pixels,
+        metavar="N",
+        help="refuse larger images before they are decoded, default %(default)s",
+    )
+    serving.add_argument(
+        "--queue",
+        type=_positive,
+        default=Limits.queue,
+        metavar="N",
+        help="uploads that may wait; later ones are told when to come back (503), default %(default)s",
+    )
+    serving.add_argument(
+        "--max-seconds",
+        type=_positive,
+        default=Limits.seconds,
+        metavar="N",
+        help="to receive an upload, and again to compute it, default %(default)s",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     return parser
 

@@ -12,6 +12,8 @@ from .geometry import (
     Geometry,
     Image,
     PictureGeometry,
+    Window,
+    cropped,
     same_place,
 )
 from .source import ImageSource, Source
@@ -22,6 +24,7 @@ __all__ = [
     "Image",
     "default_bands",
     "find_images",
+    "image_size",
     "open_image",
     "read_image",
     "read_mask",
@@ -77,19 +80,33 @@ def open_image(
     return select_bands(source, bands, nodata, path)
 
 
+def image_size(path: str | Path) -> tuple[int, ...]:
+    """(H, W) or (z, y, x) that the file's header tells; no pixel is decoded. Errors as of `open_image`."""
+    path = existing(path)
+    if _format(path) == "picture":
+        return pictures.picture_size(path)
+    with open_image(path) as source:
+        return source.size
+
+
 def read_image(
-    path: str | Path, *, bands: Sequence[str] | int | None = None, nodata: float | None = None
+    path: str | Path,
+    *,
+    bands: Sequence[str] | int | None = None,
+    nodata: float | None = None,
+    window: Window | None = None,
 ) -> Image:
-    """A whole image with the bands wanted; arguments and errors as of `open_image`."""
+    """An image with the bands wanted, whole or a window of it; arguments and errors as of `open_image`."""
     with open_image(path, bands=bands, nodata=nodata) as source:
-        return source.image()
+        return source.image(window)
 
 
-def read_mask(path: str | Path, like: Image | None = None) -> np.ndarray:
+def read_mask(path: str | Path, like: Image | None = None, window: Window | None = None) -> np.ndarray:
     """The ids of a mask file as they are: integers (*size), or (K, *size) of a file with several bands.
 
     Args:
         like: The image that the mask belongs to; size and place must agree.
+        window: The part wanted; ``like`` is then the same part of the image.
 
     Raises:
         FileError: If the mask holds anything but ids, or does not fit the image.
@@ -100,8 +117,10 @@ def read_mask(path: str | Path, like: Image | None = None) -> np.ndarray:
     match _format(path):
         case "picture":
             ids, geometry = pictures.read_picture_mask(path)
+            if window is not None:
+                ids, geometry = ids[..., *window], cropped(geometry, window)
         case "raster":
-            ids, geometry = raster.read_raster_mask(path)
+            ids, geometry = raster.read_raster_mask(path, window)
         case _:
             ids, geometry = nifti.read_volume_mask(path)
     if ids.dtype.kind == "f":
@@ -114,13 +133,15 @@ def read_mask(path: str | Path, like: Image | None = None) -> np.ndarray:
     return np.ascontiguousarray(ids)
 
 
-def read_target(path: str | Path, like: Image, *, bands: Sequence[str]) -> Image:
+def read_target(
+    path: str | Path, like: Image, *, bands: Sequence[str], window: Window | None = None
+) -> Image:
     """The image that a network is to make of another one, on its grid.
 
     Raises:
         FileError: As `read_image`, or if its size or place is not the image's.
     """
-    target = read_image(path, bands=bands)
+    target = read_image(path, bands=bands, window=window)
     _require_place(Path(path), target.geometry, like, "target")
     return target
 

@@ -1,7 +1,8 @@
 """Pictures (PNG, JPG, GIF, BMP, WebP) through Pillow."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,6 +24,12 @@ def is_deep(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(26)  # signature, IHDR: width, height, bit depth at 24, colour type at 25
     return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10" and head[25:26] != b"\x00"
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(H, W) in the file's header."""
+    with _opened(path) as picture:
+        return picture.height, picture.width
 
 
 def read_picture(path: Path) -> Image:
@@ -72,17 +79,24 @@ def write_picture_labels(path: Path, labels: np.ndarray, classes: Sequence[Class
 
 def _load(path: Path) -> "Picture":
     """The decoded first frame in its own mode, turned as its EXIF data says."""
-    pillow = _pillow()
-    from PIL import ImageOps
+    with _opened(path) as opened:
+        from PIL import ImageOps
 
+        opened.load()
+        return ImageOps.exif_transpose(opened)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["Picture"]:
+    """A picture whose header is read."""
+    pillow = _pillow()
     existing(path)
     with reading(path, "a picture"), warnings.catch_warnings():
         # from twice its limit on Pillow refuses, which is enough; large orthophotos are below
         warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
         try:
             with pillow.open(path) as opened:
-                opened.load()
-                return ImageOps.exif_transpose(opened)
+                yield opened
         except pillow.DecompressionBombError as error:
             raise FileError(f"{path}: too large for a picture ({error}); store it as a tiled TIFF") from error
 
