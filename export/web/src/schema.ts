@@ -1,0 +1,85 @@
+/** Readers of plain JSON values that say what is wrong, and where, in one sentence. */
+
+import { UserError } from "./errors.ts";
+
+export interface Reader<T> {
+  read(value: unknown, where: string): T;
+  /** Stands where the key is absent; without it, the key must be there. */
+  fallback?: T;
+}
+
+type Shape = Record<string, Reader<unknown>>;
+type Fields<S extends Shape> = { [K in keyof S]: S[K] extends Reader<infer V> ? V : never };
+
+export const text = kind("str", (value): value is string => typeof value === "string");
+export const number = kind("float", (value): value is number => typeof value === "number");
+export const whole = kind("int", (value): value is number => Number.isSafeInteger(value));
+export const flag = kind("bool", (value): value is boolean => typeof value === "boolean");
+
+export function list<T>(inner: Reader<T>): Reader<T[]> {
+  return {
+    read(value, where) {
+      if (!Array.isArray(value)) throw wrong(value, where, "list");
+      return value.map((item, i) => inner.read(item, `${where}[${i}]`));
+    },
+  };
+}
+
+/** A mapping from any names. */
+export function values<T>(inner: Reader<T>): Reader<Record<string, T>> {
+  return {
+    read(value, where) {
+      const given = Object.entries(mapping(value, where));
+      return Object.fromEntries(given.map(([key, item]) => [key, inner.read(item, `${where}.${key}`)]));
+    },
+  };
+}
+
+/** A key that may be absent, or null where that is what absence means. */
+export function optional<T, F extends T | null>(inner: Reader<T>, fallback: F): Reader<T | F> {
+  return {
+    read: (value, where) => (value === null && fallback === null ? fallback : inner.read(value, where)),
+    fallback,
+  };
+}
+
+/** A mapping with these keys and no others. */
+export function record<S extends Shape>(shape: S): Reader<Fields<S>> {
+  return {
+    read(value, where) {
+      const given = mapping(value, where);
+      const unknown = Object.keys(given).find((key) => !Object.hasOwn(shape, key));
+      if (unknown !== undefined) {
+        throw new UserError(
+          `${where} has the unknown key '${unknown}'; known are ${Object.keys(shape).join(", ")}`,
+        );
+      }
+      const found = Object.entries(shape).map(([key, inner]) => {
+        if (Object.hasOwn(given, key)) return [key, inner.read(given[key], `${where}.${key}`)];
+        if (inner.fallback === undefined) throw new UserError(`${where} lacks the key '${key}'`);
+        return [key, inner.fallback];
+      });
+      return Object.fromEntries(found) as Fields<S>;
+    },
+  };
+}
+
+function kind<T>(name: string, is: (value: unknown) => value is T): Reader<T> {
+  return {
+    read(value, where) {
+      if (!is(value)) throw wrong(value, where, name);
+      return value;
+    },
+  };
+}
+
+function mapping(value: unknown, where: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new UserError(`${where} must be a mapping; given ${JSON.stringify(value)}`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function wrong(value: unknown, where: string, wanted: string): UserError {
+  return new UserError(`${where} is ${JSON.stringify(value)} but must be of kind ${wanted}`);
+}
