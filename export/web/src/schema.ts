@@ -29,7 +29,8 @@ export function list<T>(inner: Reader<T>): Reader<T[]> {
 export function values<T>(inner: Reader<T>): Reader<Record<string, T>> {
   return {
     read(value, where) {
-      const given = Object.entries(mapping(value, where));
+      if (!isMapping(value)) throw wrong(value, where, "mapping");
+      const given = Object.entries(value);
       return Object.fromEntries(given.map(([key, item]) => [key, inner.read(item, `${where}.${key}`)]));
     },
   };
@@ -47,7 +48,8 @@ export function optional<T, F extends T | null>(inner: Reader<T>, fallback: F): 
 export function record<S extends Shape>(shape: S): Reader<Fields<S>> {
   return {
     read(value, where) {
-      const given = mapping(value, where);
+      if (!isMapping(value)) throw new UserError(`${where} must be a mapping; given ${JSON.stringify(value)}`);
+      const given = value;
       const unknown = Object.keys(given).find((key) => !Object.hasOwn(shape, key));
       if (unknown !== undefined) {
         throw new UserError(
@@ -73,11 +75,8 @@ function kind<T>(name: string, is: (value: unknown) => value is T): Reader<T> {
   };
 }
 
-function mapping(value: unknown, where: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new UserError(`${where} must be a mapping; given ${JSON.stringify(value)}`);
-  }
-  return value as Record<string, unknown>;
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function wrong(value: unknown, where: string, wanted: string): UserError {
