@@ -62,7 +62,8 @@ void take(void* data) {
 
 bool sensible(const unetzoo_scan* s) {
   if (!s || !s->u || !s->A || !s->B || !s->C || s->rank < 0 || s->rank > 4096) return false;
-  if (s->rank ? !s->low || !s->expand || s->groups != 1 : !s->delta) return false;
+  if (s->rank ? !s->low || s->groups != 1 : !s->delta || s->expand) return false;
+  if (s->rank && !s->expand && s->width % s->rank) return false;
   if (s->batch < 0 || s->length < 1 || s->groups < 1 || s->width < 1 || s->threads < 1) return false;
   if (s->state < 1 || s->state > 4096 || s->steps < 1 || s->steps > 4096) return false;
   if (s->row < s->groups * s->state || s->row < s->rank) return false;
@@ -175,7 +176,7 @@ int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const f
   if (!sensible(scan) || !dy || !starts || !gradients) return -1;
   const unetzoo_scan_gradients& g = *gradients;
   if (g.parts < 1 || !g.u || !g.A || !g.B || !g.C) return -1;
-  if (scan->rank ? !g.low || !g.expand : !g.delta) return -1;
+  if (scan->rank ? !g.low || (scan->expand && !g.expand) : !g.delta) return -1;
   if ((scan->z && !g.z) || (scan->D && !g.D) || (scan->bias && !g.bias)) return -1;
   UNETZOO_DISPATCH(scan_backward(*scan, dy, starts, g));
   return 0;

@@ -101,10 +101,13 @@ struct Sums {
   }
 };
 
-// Calls for 4 states at a time as far as they go, then for 2 and 1, and for one decay or many, as constants.
+// Calls for 4 states at a time as far as they go (8 where registers hold no decays), then for 2 and 1, and for one
+// decay or many, as constants.
 template <typename One, typename Do>
 void in_groups(int64_t state, One one, Do& go) {
   int64_t n = 0;
+  if constexpr (One::value && lanes >= 8)
+    for (; n + 8 <= state; n += 8) go(std::integral_constant<int, 8>{}, one, n);
   for (; n + 4 <= state; n += 4) go(std::integral_constant<int, 4>{}, one, n);
   if (n + 2 <= state) go(std::integral_constant<int, 2>{}, one, n), n += 2;
   if (n < state) go(std::integral_constant<int, 1>{}, one, n);
@@ -138,6 +141,7 @@ struct Block {
   const unetzoo_scan& s;
   int64_t channel, first;  // of the group's channels, and its place in a token of batch item b
   int count;
+  int64_t from_rank, to_rank;  // whose columns of low rank this block takes
   vec bias, bypass;
   std::vector<Lane> decay, expand, h;
 
@@ -146,11 +150,23 @@ struct Block {
         channel(g * s.width + d),
         first(b * s.length * s.groups * s.width + channel),
         count(static_cast<int>(s.width - d)),
+        from_rank(heads(s) ? d * s.rank / s.width : 0),
+        to_rank(heads(s) ? (std::min(d + lanes, s.width) - 1) * s.rank / s.width + 1 : s.rank),
         bias(s.bias ? load(s.bias + channel, count) : vec{}),
         bypass(s.D ? load(s.D + channel, count) : vec{}),
         decay(columns_of(s.A + channel * decays_of(s), decays_of(s), count, log2e)),
-        expand(s.rank ? columns_of(s.expand + channel * s.rank, s.rank, count, 1.0f) : std::vector<Lane>{}),
+        expand(s.expand ? columns_of(s.expand + channel * s.rank, s.rank, count, 1.0f) : ones(s, d)),
         h(s.state) {}
+
+  static bool heads(const unetzoo_scan& s) { return s.rank && !s.expand; }
+
+  // The columns of low rank that are the heads of these channels: a one where a channel is the head's.
+  static std::vector<Lane> ones(const unetzoo_scan& s, int64_t d) {
+    std::vector<Lane> out(s.rank);
+    for (int64_t lane = 0; s.rank && lane < lanes && d + lane < s.width; ++lane)
+      out[(d + lane) * s.rank / s.width].all[lane] = 1.0f;
+    return out;
+  }
 
   int64_t at(int64_t token) const { return first + token * s.groups * s.width; }
   int64_t start(int64_t segment, int64_t b) const {
@@ -175,7 +191,7 @@ void open_line(const Block& block, const Tokens& tokens, const Shared& low, cons
     if (s.accumulate) fetch(out + soon);
     const vec u = load(s.u + at, block.count);
     vec width = s.rank ? block.bias : load(s.delta + at, block.count) + block.bias;
-    for (int64_t r = 0; r < s.rank; ++r) width += low.at(i)[r] * block.expand[r].all;
+    for (int64_t r = block.from_rank; r < block.to_rank; ++r) width += low.at(i)[r] * block.expand[r].all;
     if (s.softplus) width = softplus(width, slope ? &slope[i].all : nullptr);
     line.width[i].all = width;
     line.entering[i].all = width * u;
@@ -188,23 +204,25 @@ void open_line(const Block& block, const Tokens& tokens, const Shared& low, cons
   }
 }
 
-// Q states along a segment: a = exp(w A), h = a h + w u B, out += C h; a and h are kept where that is asked.
-template <int Q, bool one, bool keep>
+// Q states along a segment: a = exp(w A), h = a h + w u B; out += C h where it is read, a and h are kept where
+// that is asked.
+template <int Q, bool one, bool keep, bool read>
 void run(const Lane* decay, Lane* state, const float* B, const float* C, int64_t columns, int64_t count,
          const Line& line, Lane* out, Lane* a_kept, Lane* h_kept) {
   vec d[Q], h[Q];
   for (int n = 0; n < Q; ++n) d[n] = decay[one ? 0 : n].all, h[n] = state[n].all;
   for (int64_t i = 0; i < count; ++i, B += columns, C += columns) {
     const vec width = line.width[i].all, entering = line.entering[i].all;
-    vec sum[2] = {out[i].all, vec{}};
+    vec sum[2] = {};
+    if (read) sum[0] = out[i].all;
     for (int n = 0; n < Q; ++n) {
       const vec a = one ? line.fade[i].all : exp2(width * d[n]);
       if (keep && !one) a_kept[i * Q + n].all = a;
       if (keep) h_kept[i * Q + n].all = h[n];
       h[n] = a * h[n] + entering * B[n];
-      sum[n % 2] += h[n] * C[n];
+      if (read) sum[n % 2] += h[n] * C[n];
     }
-    out[i].all = sum[0] + sum[1];
+    if (read) out[i].all = sum[0] + sum[1];
   }
   for (int n = 0; n < Q; ++n) state[n].all = h[n];
   if (keep)
@@ -229,7 +247,7 @@ void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int
       for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
       open_line(block, tokens, low, y, line);
       in_groups(s, [&](auto q, auto one, int64_t n) {
-        run<q, one, false>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+        run<q, one, false, true>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
                            tokens.count, line, line.out.data(), nullptr, nullptr);
       });
       for (int64_t i = 0; i < tokens.count; ++i) {
@@ -270,7 +288,7 @@ struct Scratch {
         by_decay(steps),
         dwidth(steps),
         a(4 * steps),
-        h(4 * steps + 4) {}
+        h(8 * steps + 8) {}
 };
 
 // Q states from the end of a segment to its start, with g_t = C_t dy_t + a_(t+1) g_(t+1) the gradient of h_t.
@@ -362,8 +380,7 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, S
 
 // Step widths of low rank: gradients of both factors.
 void close_rank(Gradient& gradient, const Tokens& tokens, const Shared& low, const Scratch& x, Sums& dlow) {
-  const unetzoo_scan& s = gradient.block.s;
-  for (int64_t r = 0; r < s.rank; ++r) {
+  for (int64_t r = gradient.block.from_rank; r < gradient.block.to_rank; ++r) {
     const vec expand = gradient.block.expand[r].all;
     vec total{};
     for (int64_t end = 0; end < tokens.count; end += lanes) {
@@ -403,8 +420,9 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
       open_line(block, tokens, low, grads.u, x.line, x.slope.data());
       open_gradient(block, tokens, dy, x);
       in_groups(s, [&](auto q, auto one, int64_t n) {
-        run<q, one, true>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
-                          round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
+        const auto again = s.z ? run<q, one, true, true> : run<q, one, true, false>;
+        again(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+              round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
         run_back<q, one>(gradient, n, B, C, count, x, dB, dC);
       });
       close_gradient(gradient, tokens, dy, x, grads);
@@ -420,7 +438,7 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
     const int64_t to = b * across + gradient.block.channel;
     const int count = gradient.block.count;
     store_columns(grads.A + to * decays_of(s), gradient.dA, count);
-    if (s.rank) store_columns(grads.expand + to * s.rank, gradient.dexpand, count);
+    if (s.expand) store_columns(grads.expand + to * s.rank, gradient.dexpand, count);
     if (s.D) store(grads.D + to, gradient.dD, count);
     if (s.bias) store(grads.bias + to, gradient.dbias, count);
   }

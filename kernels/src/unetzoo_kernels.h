@@ -15,7 +15,8 @@ typedef struct {
   const float* A;              // (groups, width, state), or (groups, width) with one_decay
   const float *B, *C;          // (batch, length, groups, state)
   const float *D, *bias;       // (groups, width)
-  // With a rank, delta is the product of low (batch, length, rank) and expand (width, rank), and one group.
+  // With a rank, delta is the product of low (batch, length, rank) and expand (width, rank), and one group. Null
+  // for expand: channels are as many heads as the rank, and delta is the number of the channel's head.
   const float *low, *expand;
   int64_t batch, length, groups, width, state, rank;
   // Numbers from one token of B, C and low to the next, so that all may lie in one tensor.

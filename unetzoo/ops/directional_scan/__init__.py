@@ -25,7 +25,7 @@ def directional_scan(
         u: (B, L, D), the tokens.
         terms: (B, L, K, R + 2 N), what each token says to each direction: low rank, B and C.
         expand: (K, D, R), from the low rank to step widths.
-        A: (K, D, N), negative; or (K, D, 1), one decay for all states of a channel.
+        A: (K, D, N), negative.
         D: (K, D), what passes the state by.
         bias: (K, D), of the step widths.
         ways: Per direction (reverse, fast, apart), see ``reverse`` and ``order`` of `selective_scan`.
@@ -54,7 +54,7 @@ def _check(
     expected = {
         "terms": (*u.shape[:2], directions, rank + 2 * state),
         "expand": (directions, width, rank),
-        "A": (directions, width, 1 if A.shape[-1] == 1 else state),
+        "A": (directions, width, state),
         "D": (directions, width),
         "bias": (directions, width),
     }
@@ -108,9 +108,10 @@ def _(dy: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     *tensors, ctx.ways = inputs
     ctx.save_for_backward(*tensors, output[1])
+    ctx.set_materialize_grads(False)  # the states' would be zeros of their size
 
 
-def _differentiate(ctx, dy: Tensor, dstarts: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+def _differentiate(ctx, dy: Tensor, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
     return (*_scan_backward(dy, *ctx.saved_tensors, ctx.ways), None)
 
 

@@ -49,13 +49,13 @@ def _contiguous(*tensors: Tensor) -> dict[str, Tensor]:
 
 def _directions(tensors: dict[str, Tensor], ways: list[int]) -> Iterator[dict[str, Any]]:
     """The fields of ``unetzoo_scan`` of each direction, the first of which overwrites."""
-    u, A, expand = (tensors[name] for name in ("u", "A", "expand"))
+    u, expand = tensors["u"], tensors["expand"]
     batch, length, width = u.shape
     row = tensors["terms"].shape[2] * tensors["terms"].shape[3]
     sizes = {"batch": batch, "length": length, "groups": 1, "width": width, "row": row}
     state = _state(tensors)
-    sizes |= {"state": state, "rank": expand.shape[2], "softplus": True, "one_decay": A.shape[2] < state}
-    for k in range(len(A)):
+    sizes |= {"state": state, "rank": expand.shape[2], "softplus": True}
+    for k in range(len(expand)):
         reverse, fast, apart = ways[3 * k : 3 * k + 3]
         order = {"reverse": reverse, "fast": fast, "apart": apart, "accumulate": k > 0}
         yield _addresses(tensors, k, tensors) | sizes | order

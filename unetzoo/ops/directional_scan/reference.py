@@ -19,7 +19,6 @@ def scans_summed(
     """As `directional_scan`."""
     rank = expand.shape[2]
     state = (terms.shape[3] - rank) // 2
-    A = A.expand(-1, -1, state)
     y = []
     for k, (reverse, fast, apart) in enumerate(ways):
         low, into, out = torch.split(terms[:, :, k], [rank, state, state], -1)

@@ -147,9 +147,10 @@ def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     *tensors, softplus, reverse, fast, apart = inputs
     ctx.flags = (softplus, reverse, fast, apart)
     ctx.save_for_backward(*tensors, output[1])
+    ctx.set_materialize_grads(False)  # the states' would be zeros of their size
 
 
-def _differentiate(ctx, dy: Tensor, dstarts: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+def _differentiate(ctx, dy: Tensor, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
     *tensors, starts = ctx.saved_tensors
     grads = iter(_scan_backward(dy, *tensors, starts, *ctx.flags))
     return (*(None if t is None else next(grads) for t in tensors), None, None, None, None)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from unetzoo.nd import full_precision
 from unetzoo.ops import scan_kernel
-from unetzoo.ops.directional_scan import directional_scan
+from unetzoo.ops.ssd import compiled
 from unetzoo.ops.ssd.reference import ssd_step_by_step
 
 __all__ = ["ssd", "ssd_step_by_step"]
@@ -57,41 +57,15 @@ def ssd(
     D, z, delta_bias = (None if t is None else t.to(exact) for t in (D, z, delta_bias))
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
-    alone = B.shape[2] == 1 and delta_softplus
-    if alone and not torch.compiler.is_exporting() and scan_kernel.takes(u):
-        y = _token_by_token(u, delta, A, B, C, D, delta_bias, reverse)
+    if B.shape[2] == 1 and not torch.compiler.is_exporting() and scan_kernel.takes(u):
+        D, delta_bias = (torch.zeros_like(A) if t is None else t for t in (D, delta_bias))
+        y: Tensor = _scan(u, delta, A, B[:, :, 0], C[:, :, 0], D, delta_bias, delta_softplus, reverse)[0]
     else:
         delta = delta if delta_bias is None else delta + delta_bias
         with full_precision(u):
             y = _chunks(u, F.softplus(delta) if delta_softplus else delta, A, B, C, reverse, chunk)
         y = y if D is None else y + D[:, None] * u
     return (y if z is None else y * F.silu(z)).to(kind)
-
-
-def _token_by_token(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    bias: Tensor | None,
-    reverse: bool,
-) -> Tensor:
-    """Every head's channels with the head's step width and decay, by the kernel of the selective scan.
-
-    On a CPU a state in registers costs less than what chunks multiply besides.
-    """
-    heads, width = u.shape[2:]
-    none = torch.zeros_like(A)
-    of_head = torch.eye(heads, dtype=u.dtype, device=u.device)
-    decay, bypass, bias, expand = (
-        t.repeat_interleave(width, 0)[None]
-        for t in (A[:, None], none if D is None else D, none if bias is None else bias, of_head)
-    )
-    terms = torch.cat([delta[:, :, None], B, C], -1)
-    y = directional_scan(u.flatten(2), terms, expand, decay, bypass, bias, [(reverse, 1, 1)])
-    return torch.unflatten(y, 2, (heads, width))
 
 
 def _chunks(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, reverse: bool, chunk: int) -> Tensor:
@@ -144,3 +118,59 @@ def _check(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
             f"B and C must be (B, L, N) or (B, L, G, N) with G a divisor of {u.shape[2]}, got "
             f"{tuple(B.shape)} and {tuple(C.shape)}"
         )
+
+
+@torch.library.custom_op("unetzoo::ssd", mutates_args=())
+def _scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    bias: Tensor,
+    softplus: bool,
+    reverse: bool,
+) -> tuple[Tensor, Tensor]:
+    return compiled.forward(u, delta, A, B, C, D, bias, softplus, reverse)
+
+
+@_scan.register_fake
+def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, *others: object) -> tuple[Tensor, Tensor]:
+    return u.new_empty(u.shape), u.new_empty(compiled.starts_shape(u, B))
+
+
+@torch.library.custom_op("unetzoo::ssd_backward", mutates_args=())
+def _scan_backward(
+    dy: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    bias: Tensor,
+    starts: Tensor,
+    softplus: bool,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    inputs = (u, delta, A, B, C, D, bias, starts)
+    return compiled.backward(dy, *inputs, softplus, reverse)  # type: ignore[return-value]
+
+
+@_scan_backward.register_fake
+def _(dy: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return tuple(t.new_empty(t.shape) for t in inputs[:7])
+
+
+def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    *tensors, ctx.softplus, ctx.reverse = inputs
+    ctx.save_for_backward(*tensors, output[1])
+    ctx.set_materialize_grads(False)  # the states' would be zeros of their size
+
+
+def _differentiate(ctx, dy: Tensor, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+    return (*_scan_backward(dy, *ctx.saved_tensors, ctx.softplus, ctx.reverse), None, None)
+
+
+_scan.register_autograd(_differentiate, setup_context=_keep)
