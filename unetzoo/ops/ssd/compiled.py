@@ -60,7 +60,7 @@ def backward(
     fields = _fields(made, delta, B, softplus, reverse)
     scan_kernel.run_backward(fields, dy.contiguous(), starts, _addresses(grads, heads, state), parts)
     dterms = scan_kernel.sum_of_parts(grads["terms"])
-    ddelta, dB, dC = (t.clone() for t in dterms.split([heads, state, state], -1))
+    ddelta, dB, dC = (t.clone() for t in torch.split(dterms, [heads, state, state], -1))
     dA, dD, dbias = (grads[name].sum((0, 2)) for name in ("A", "D", "bias"))
     return grads["u"], ddelta, dA, dB, dC, dD, dbias
 
