@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_module
 from unetzoo.configs import ROOT
 from unetzoo.part_choice import taken_back
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README, SCALE = ((Path(__file__).parents[2] / name).read_text() for name in ("README.md", "docs/scale.md"))
 
 
 def _commands(text: str) -> list[str]:
@@ -23,7 +23,7 @@ def _commands(text: str) -> list[str]:
 SHOWN = sorted(
     {
         re.sub(r"<[^>]+>", "somewhere", " ".join(command.split()))
-        for text in [README, *(path.read_text(encoding="utf-8") for path in ROOT.rglob("*.yaml"))]
+        for text in [README, SCALE, *(path.read_text(encoding="utf-8") for path in ROOT.rglob("*.yaml"))]
         for command in _commands(text)
         if "..." not in command and "<experiment>" not in command and not command.startswith("-")
     }
@@ -32,6 +32,7 @@ SHOWN = sorted(
 
 @pytest.mark.parametrize("command", SHOWN)
 def test_command_composes(command: str) -> None:
-    words = [word for word in shlex.split(command) if word != "--config-dir"]
+    words = [word for word in shlex.split(command) if word not in ("--config-dir", "--multirun")]
+    words = [word.partition(",")[0] for word in words] if "--multirun" in command else words
     with initialize_config_module("unetzoo.configs", version_base="1.3"):
         assert compose("train", overrides=[*words, *taken_back(words)]).model

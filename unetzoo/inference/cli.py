@@ -5,13 +5,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from .backends import BACKENDS, PROVIDERS
 from .contract import BLENDS
 from .describe import describe
-from .filejob import DEFAULT_BATCH, Options
+from .filejob import DEFAULT_BATCH, Options, Outcome
 from .limits import Limits
 from .memory import parse_bytes
 from .predictor import Predictor
@@ -27,15 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.check:
             print("\n".join(validate(arguments.model)))
             return OK
-        predictor = Predictor.open(
-            [arguments.model, *arguments.ensemble],
-            backend=arguments.backend,
-            device=arguments.device,
-            threads=arguments.threads,
-            tell=lambda line: print(line, file=sys.stderr),
-        )
-        changes = {key: getattr(arguments, key) for key in ("overlap", "blend") if getattr(arguments, key)}
-        predictor.contract = replace(predictor.contract, **changes)
+        predictor = _open(arguments, arguments.threads)
         if arguments.describe:
             print(describe(predictor.contract))
             return OK
@@ -45,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return OK
         if not arguments.inputs or arguments.out is None:
             raise ValueError("give the images to predict and the folder for the results: -o out/")
-        outcomes = predictor.predict_files(arguments.inputs, arguments.out, **options)
+        if arguments.workers is None:
+            outcomes = predictor.predict_files(arguments.inputs, arguments.out, **options)
+        else:
+            outcomes = _on_ray(arguments, options)
     except (ValueError, OSError, ImportError) as error:
         if arguments.verbose:
             traceback.print_exc()
@@ -57,6 +53,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(done) == len(outcomes):
         return OK
     return PARTLY_DONE if done else USER_ERROR
+
+
+def _open(arguments: argparse.Namespace, threads: int | None) -> Predictor:
+    predictor = Predictor.open(
+        [arguments.model, *arguments.ensemble],
+        backend=arguments.backend,
+        device=arguments.device,
+        threads=threads,
+        tell=lambda line: print(line, file=sys.stderr),
+    )
+    changes = {key: getattr(arguments, key) for key in ("overlap", "blend") if getattr(arguments, key)}
+    predictor.contract = replace(predictor.contract, **changes)
+    return predictor
+
+
+def _on_ray(arguments: argparse.Namespace, options: Options) -> list[Outcome]:
+    from .on_ray import predict_on_ray
+
+    arguments.model = arguments.model.resolve()  # workers may be elsewhere
+    arguments.ensemble = [path.resolve() for path in arguments.ensemble]
+    return predict_on_ray(
+        partial(_open, arguments),
+        arguments.inputs,
+        arguments.out,
+        workers=arguments.workers,
+        threads=arguments.threads,
+        gpu=arguments.device != "cpu",
+        **options,
+    )
 
 
 def _serve(predictor: Predictor, arguments: argparse.Namespace, options: Options) -> None:
@@ -127,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what computes, default onnxruntime; auto takes the fastest on a short warm-up",
     )
     parser.add_argument("--device", choices=PROVIDERS, default="cpu", help="where, default cpu")
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes on Ray, one file each (extra ray)"
+    )
     serving = parser.add_argument_group("serving over HTTP (extra serve)")
     serving.add_argument(
         "--serve", action="store_true", help="answer POST /predict with the result's file, until interrupted"

@@ -1,5 +1,6 @@
 """Where the results of many inputs go, and which of them an interrupted run has made already."""
 
+import csv
 import hashlib
 import json
 import os
@@ -22,21 +23,28 @@ class Task(NamedTuple):
 
 
 def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Task]:
-    """One task per file, and per image in a folder, whose subfolders are kept below ``out``.
+    """One task per file, per image in a folder, and per image in a manifest; subfolders are kept.
+
+    A manifest is a CSV file with the column ``image``, as for training: paths from the manifest's folder on.
 
     Raises:
         FileNotFoundError: If an input is missing.
-        ValueError: If a folder holds no images, or two inputs would be written to one file.
+        ValueError: If a folder or manifest holds no images, or two inputs would be written to one file.
     """
     tasks = []
     for given in map(Path, inputs):
         if not given.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
-        found = find_images(given) if given.is_dir() else [given]
+        if given.suffix.lower() == ".csv":
+            found = _listed(given)
+        else:
+            found = find_images(given) if given.is_dir() else [given]
         if not found:
             raise ValueError(f"{given}: the folder holds no image that can be read")
         base = given if given.is_dir() else given.parent
-        tasks += [Task(source, Path(out) / source.parent.relative_to(base)) for source in found]
+        for source in found:  # a manifest may list what lies elsewhere
+            inside = source.parent.is_relative_to(base)
+            tasks.append(Task(source, Path(out) / source.parent.relative_to(base) if inside else Path(out)))
     taken: dict[Path, Path] = {}
     for task in tasks:
         name = task.folder / stem(task.source)
@@ -47,6 +55,19 @@ def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Task]:
             )
         taken[name] = task.source
     return tasks
+
+
+def _listed(manifest: Path) -> list[Path]:
+    """The images of a manifest, as paths."""
+    with manifest.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = csv.DictReader(file)
+        if "image" not in (rows.fieldnames or ()):
+            columns = ", ".join(rows.fieldnames or ["nothing"])
+            raise ValueError(f"{manifest}: a manifest has a column 'image'; this one has {columns}")
+        found = [manifest.parent / row["image"] for row in rows if row["image"]]
+    if not found:
+        raise ValueError(f"{manifest}: the manifest lists no image")
+    return found
 
 
 def make_folder(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypedDict, Unpack
 import numpy as np
 
 from .backends import open_network
+from .bulk import Bulk
 from .check import check_image
 from .contract import IGNORE, Contract
 from .decode import channels, labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
@@ -17,10 +18,8 @@ from .filejob import DEFAULT_BATCH, FileJob, Options, Outcome, memory_of, requir
 from .geometry import Image
 from .image import open_image
 from .imagejob import Decode, ImageJob, Output
-from .jobs import Ledger, key_of, make_folder, plan
 from .network import OnnxNetwork
 from .openvino_network import OpenVinoNetwork
-from .progress import Bar
 from .source import ImageSource
 from .tiling import Job, run
 from .views import averaged, views
@@ -206,46 +205,28 @@ class Predictor:
                 out of range.
         """
         require_sensible(options)
-        tasks = plan(inputs, out)
-        how = self._how(options)
-        made = [folder for folder in sorted({task.folder for task in tasks}) if make_folder(folder)]
-        ledger = Ledger(Path(out))
-        outcomes: dict[Path, Outcome] = {}
-        bar = Bar(len(tasks))
+        bulk = Bulk(inputs, out, self.recipe(options))
 
         def ended(job: FileJob) -> None:
             assert job.outcome is not None
-            outcomes[job.source] = job.outcome
-            if job.outcome.target is None:
-                bar.say(f"error: {job.outcome.error}")
-            elif how is not None:
-                ledger.note(key_of(job.source, how), job.outcome.target)
-            bar.finish()
+            bulk.note(job.outcome)
+            bulk.ended(job.outcome)
 
         def jobs(background: Executor) -> Iterator[FileJob]:
-            for source, folder in tasks:
-                before = None if how is None else ledger.finished(key_of(source, how))
-                if before is not None:
-                    outcomes[source] = Outcome(source, before, None)
-                    bar.finish()
-                else:
-                    job = self._file_job(source, folder, options, background)
-                    job.tell, job.ended, job.progress = bar.say, ended, bar.part
-                    bar.start(source.name)
-                    yield job
+            for source, folder in bulk.rest():
+                job = self._file_job(source, folder, options, background)
+                job.tell, job.ended, job.progress = bulk.bar.say, ended, bulk.bar.part
+                bulk.bar.start(source.name)
+                yield job
 
         with ThreadPoolExecutor(_THREADS) as background:
             self._run_files(jobs(background), options)
-        bar.close()
-        if all(outcome.target is not None for outcome in outcomes.values()):
-            ledger.close()
-        for folder in reversed(made):
-            if not any(folder.iterdir()):
-                folder.rmdir()
-        return [outcomes[source] for source, _ in tasks]
+        return bulk.close()
 
     def _file_job(self, source: Path, target: Path, options: Options, background: Executor) -> FileJob:
-        return FileJob(source, target, self.contract, options, how=self._how(options), background=background)
+        return FileJob(
+            source, target, self.contract, options, how=self.recipe(options), background=background
+        )
 
     def _run_files(self, jobs: Iterable[FileJob], options: Options) -> None:
         begun: list[FileJob] = []
@@ -264,7 +245,7 @@ class Predictor:
         )
         run(jobs, averaged(self.network, ways), batch_size=options.get("batch_size", DEFAULT_BATCH))
 
-    def _how(self, options: Options) -> str | None:
+    def recipe(self, options: Options) -> str | None:
         """Everything but the image that a result depends on; None if the network cannot tell who it is."""
         identity = getattr(self.network, "identity", None)
         if identity is None:
