@@ -64,6 +64,7 @@ class FakeData:
     samples: dict[str, FakeSample]
     groups: Mapping[str, str] = field(default_factory=dict)
     name: str | None = "made-up"
+    numbers_objects: bool = False
 
     def cases(self, split: str) -> list[FakeCase]:
         return (
@@ -72,6 +73,9 @@ class FakeData:
 
     def read(self, case: FakeCase) -> FakeSample:
         return self.samples[case.name]
+
+    def objects(self, case: FakeCase, image: Image) -> np.ndarray:
+        raise AssertionError("this set numbers nothing")
 
 
 class FakePredictor:
@@ -97,6 +101,17 @@ class FakePredictor:
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
         return next(answer for known, answer in self.answers if known is image)
+
+    def predict(
+        self,
+        image: Image,
+        *,
+        flips: bool = False,
+        batch_size: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        labels = self.labels(image)
+        return labels, np.stack([labels == k for k in range(len(self.contract.data.classes))]).astype(float)
 
 
 def square(size: int = 20, at: tuple[int, int] = (5, 5), side: int = 6, value: int = 1) -> np.ndarray:

@@ -20,7 +20,8 @@ def decode(uri: str) -> np.ndarray:
 
 def draw_labels(reference: np.ndarray, prediction: np.ndarray, **spec: object) -> Overlays:
     data = make_spec(("background", "cell", "core"))
-    return draw(make_image(reference[None].astype(np.float32)), reference, prediction, data, (1, 2))
+    (overlays,) = draw(make_image(reference[None].astype(np.float32)), reference, prediction, data, (1, 2))
+    return overlays
 
 
 def at(layer: np.ndarray, row: float, column: float) -> tuple[int, ...]:
@@ -53,7 +54,9 @@ def test_layers_fit_the_picture_and_the_world() -> None:
     reference = np.zeros((5, 10, 20), np.uint8)
     reference[2, 2:5, 3:9] = 1
     image = make_image(reference[None].astype(np.float32), spacing=(1.0, 4.0, 1.0), unit="mm")
-    overlays = draw(image, reference, reference, make_spec(ndim=3, unit="mm"), (1,))
+    overlays, coronal, sagittal = draw(image, reference, reference, make_spec(ndim=3, unit="mm"), (1,))
+    assert (coronal.width, coronal.height) == (SIDE, SIDE // 4)  # 20 mm by 5 mm, the head up
+    assert (sagittal.width, sagittal.height) == (SIDE, SIDE // 8)
     assert (overlays.height, overlays.width) == (SIDE, SIDE // 2)  # 40 mm by 20 mm
     for uri in (overlays.picture, overlays.reference, overlays.prediction, overlays.errors):
         assert decode(uri).shape[:2] == (SIDE, SIDE // 2)
@@ -70,7 +73,8 @@ def test_pixels_without_data_are_a_checkerboard_and_do_not_spoil_the_contrast() 
     data[:16, :16], valid[:16, :16] = np.nan, False
     data[20:, 20:], valid[20:, 20:] = -9999, False
     nothing = np.zeros((32, 32), np.uint8)
-    picture = decode(draw(make_image(data[None], valid=valid), nothing, nothing, make_spec(), (1,)).picture)
+    (overlays,) = draw(make_image(data[None], valid=valid), nothing, nothing, make_spec(), (1,))
+    picture = decode(overlays.picture)
     assert at(picture, 0.6, 0.99)[0] > 240
     assert at(picture, 0.6, 0.01)[0] < 15
     hole = picture[: SIDE * 7 // 16, : SIDE * 7 // 16].astype(int)
@@ -80,7 +84,7 @@ def test_pixels_without_data_are_a_checkerboard_and_do_not_spoil_the_contrast() 
 def test_an_image_without_any_data_can_be_drawn() -> None:
     nothing = np.zeros((8, 8), np.uint8)
     image = make_image(np.full((1, 8, 8), np.nan, np.float32), valid=np.zeros((8, 8), bool))
-    assert draw(image, nothing + IGNORE, nothing + IGNORE, make_spec(), (1,)).width == SIDE
+    assert draw(image, nothing + IGNORE, nothing + IGNORE, make_spec(), (1,))[0].width == SIDE
 
 
 def test_a_large_image_is_shown_where_the_errors_are() -> None:
@@ -89,7 +93,7 @@ def test_a_large_image_is_shown_where_the_errors_are() -> None:
     reference[:40, :40] = prediction[:40, :40] = 1
     prediction[1400:1450, 2500:2550] = 1
     image = make_image(np.zeros((1, 1500, 2600), np.uint8))
-    overlays = draw(image, reference, prediction, make_spec(), (1,))
+    (overlays,) = draw(image, reference, prediction, make_spec(), (1,))
     assert "1024 x 1024 of 1500 x 2600" in overlays.caption
     found = {tuple(map(int, p[:3])) for p in decode(overlays.errors).reshape(-1, 4) if p[3]}
     assert found == {ERRORS["false positive"]}
@@ -98,7 +102,7 @@ def test_a_large_image_is_shown_where_the_errors_are() -> None:
 def test_overlapping_classes_are_drawn_over_each_other() -> None:
     stack = np.stack([square(side=10), square(at=(8, 8), side=3)])
     spec = make_spec(("whole", "core"), multilabel=True)
-    layer = decode(draw(make_image(stack[:1]), stack, stack, spec, (0, 1)).reference)
+    layer = decode(draw(make_image(stack[:1]), stack, stack, spec, (0, 1))[0].reference)
     assert at(layer, 9.5 / 20, 9.5 / 20)[:3] == spec.classes[1].colour
 
 
@@ -107,7 +111,7 @@ def test_more_classes_than_a_palette_has_colours() -> None:
     reference = np.full((10, 15), 149, np.uint8)
     reference[:, :5] = 3
     spec = replace(make_spec(), classes=classes)
-    layer = decode(draw(make_image(reference[None]), reference, reference, spec, range(150)).reference)
+    layer = decode(draw(make_image(reference[None]), reference, reference, spec, range(150))[0].reference)
     assert at(layer, 9.5 / 10, 14.5 / 15)[:3] == (149, 7, 101)
 
 

@@ -22,8 +22,8 @@ def case(name: str, dice: float) -> CaseResult:
     return CaseResult(name, name, (score,))
 
 
-def picture(name: str) -> Overlays:
-    return Overlays(1, 1, "", "", "", "", name)
+def picture(name: str) -> tuple[Overlays, ...]:
+    return (Overlays(1, 1, "", "", "", "", name),)
 
 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.5, 1.0, math.nan]), max_size=30), st.integers(1, 5))
@@ -36,7 +36,7 @@ def test_streaming_finds_the_same_cases_as_sorting_all(values: list[float], coun
     assert gallery.extremes == extremes(results, count)
     shown = [item.name for part in gallery.extremes for item in part]
     assert sorted(shown) == sorted(gallery.pictures)
-    assert all(gallery.pictures[name].caption == name for name in shown)
+    assert all(gallery.pictures[name][0].caption == name for name in shown)
 
 
 def test_no_case_is_both_worst_and_best() -> None:

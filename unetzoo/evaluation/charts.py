@@ -8,7 +8,7 @@ import numpy as np
 
 from unetzoo.evaluation.curves import Curve
 
-__all__ = ["COLOURS", "histogram", "line_chart", "ticks"]
+__all__ = ["COLOURS", "histogram", "line_chart", "reliability_chart", "scatter", "ticks"]
 
 WIDTH, HEIGHT = 440, 230
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 42
@@ -44,6 +44,38 @@ def histogram(values: Sequence[float], *, x_label: str, bins: int = 20) -> str:
             size = {"width": chart.x(high) - 0.8 - left, "height": chart.y(0) - top}
             chart.add("rect", "bar", f"{low:.2f} to {high:.2f}: {count}", x=left, y=top, **size)
     chart.mark(float(np.median(values)))
+    return chart.text()
+
+
+def reliability_chart(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """How often what had a mean probability was true, one line per class; the dashed diagonal is perfect."""
+    ends = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    chart = _Chart(ends, ends, "probability")
+    chart.add("line", "mark", x1=chart.x(0), y1=chart.y(0), x2=chart.x(1), y2=chart.y(1))
+    for number, (name, curve) in enumerate(curves.items()):
+        places = [(chart.x(x), chart.y(y)) for x, y in curve]
+        kind = f"c{number % COLOURS}"
+        chart.add("polyline", "line " + kind, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places))
+        for (said, true), (x, y) in zip(curve, places, strict=True):
+            label = f"{name}: {true:.3f} of the pixels of probability {said:.3f}"
+            chart.add("circle", "dot " + kind, label, cx=x, cy=y, r=2.5)
+    return chart.text()
+
+
+def scatter(points: Mapping[str, tuple[float, float]], front: Sequence[str], *, x_label: str) -> str:
+    """Named points, those of the front joined by steps: nothing is both further left and higher up."""
+    chart = _Chart(
+        ticks([0.0, *(x for x, _ in points.values())]), ticks([y for _, y in points.values()]), x_label
+    )
+    corners: list[tuple[float, float]] = []
+    for x, y in sorted(points[name] for name in front):
+        corners += [(x, corners[-1][1]), (x, y)] if corners else [(x, y)]
+    places = " ".join(f"{chart.x(x):.1f},{chart.y(y):.1f}" for x, y in corners)
+    chart.add("polyline", "line", points=places)
+    for number, (name, (x, y)) in enumerate(points.items()):
+        kind = f"c{number % COLOURS}"
+        chart.add("circle", "dot " + kind, f"{name}: {y:.4g} at {x:.4g}", cx=chart.x(x), cy=chart.y(y), r=5)
+        chart.add("text", "tick middle", x=chart.x(x), y=chart.y(y) - 9).text = name
     return chart.text()
 
 

@@ -3,26 +3,34 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from unetzoo.evaluation.cost import memory_mb, parameters_of
 from unetzoo.evaluation.curves import read_curves
-from unetzoo.evaluation.gallery import Gallery
-from unetzoo.evaluation.overlays import draw
-from unetzoo.evaluation.protocol import settle
+from unetzoo.evaluation.gallery import Gallery, middle
+from unetzoo.evaluation.gather import first, gather, share
+from unetzoo.evaluation.overlays import Overlays, draw
+from unetzoo.evaluation.protocol import OF_OBJECTS, settle
+from unetzoo.evaluation.protocol import Protocol as Rules
 from unetzoo.evaluation.report import write_report
 from unetzoo.evaluation.summary import Origin, Summary, summarise, write_summary
-from unetzoo.evaluation.table import CaseResult, write_cases
+from unetzoo.evaluation.table import CaseResult, require_arrow, write_cases, write_parquet
 from unetzoo.inference.contract import Contract, DataSpec
 from unetzoo.inference.jobs import make_folder
 from unetzoo.inference.progress import Bar
-from unetzoo.metrics import EmptyPolicy, measure
+from unetzoo.metrics import PROBABILISTIC, EmptyPolicy, confusion, measure
 
 __all__ = ["Cases", "Predicts", "cases_of", "evaluate", "origin_of"]
+
+MOST_CLASSES = 32
+"""Of a confusion matrix that one can still read."""
 
 
 class Predicts(Protocol):
@@ -43,6 +51,16 @@ class Predicts(Protocol):
     ) -> np.ndarray:
         """The label map."""
 
+    def predict(
+        self,
+        image: Any,
+        *,
+        flips: bool = False,
+        batch_size: int = 4,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The label map, and the probabilities (K, *size)."""
+
 
 class Cases(Protocol):
     """The part of ``unetzoo.datasets.SegmentationData`` that is used here."""
@@ -61,6 +79,13 @@ class Cases(Protocol):
     def read(self, case: Any) -> Any:
         """A whole case: ``image`` and ``mask``."""
 
+    @property
+    def numbers_objects(self) -> bool:
+        """Whether there are files that number the objects of the references."""
+
+    def objects(self, case: Any, image: Any) -> np.ndarray:
+        """The numbers of a case's objects (*size), 0 for none, on the grid of its image."""
+
 
 def evaluate(
     predictor: Predicts,
@@ -73,12 +98,16 @@ def evaluate(
     flips: bool = False,
     batch_size: int = 4,
     seed: int = 0,
+    metrics: Sequence[str] = (),
+    parquet: bool = False,
     run_dir: Path | None = None,
     checkpoint: Path | None = None,
 ) -> Summary:
     """Measure a model on every whole case of a split; nothing is chosen or tuned here.
 
     Writes ``cases.csv`` (one row per case and class), ``summary.json`` and ``report.html`` (opens offline).
+    In a ``torch.distributed`` group each process measures its share of the cases, all return the same, and
+    the first one writes.
 
     Args:
         nsd_tolerance: Distance within which surfaces agree, in the data's unit (mm, m or px); None: one pixel
@@ -86,12 +115,16 @@ def evaluate(
         empty: What a class scores that is in neither mask: ``nan | one | skip``.
         flips: Predict the mean over flipped copies.
         seed: Of the bootstrap.
+        metrics: Measures beside those every case gets, names of ``unetzoo.metrics.EXTRAS``.
+        parquet: Write ``cases.parquet``, too.
         run_dir: Run whose ``metrics.csv`` gives the training curves.
         checkpoint: File the model came from; its hash goes into the summary.
 
     Raises:
         ValueError: If the split has no case, or model and data do not fit together.
+        ImportError: If a measure or parquet needs a package that is not there.
     """
+    wants_objects = not OF_OBJECTS.isdisjoint(metrics)
     protocol = settle(
         data.spec,
         predictor.contract.data,
@@ -100,7 +133,11 @@ def evaluate(
         tolerance=nsd_tolerance,
         seed=seed,
         flips=flips,
+        extras=metrics,
+        numbered=wants_objects and data.numbers_objects,
     )
+    if parquet:
+        require_arrow()
     cases = cases_of(data, split)
     bare = next((case for case in cases if case.mask is None), None)
     if bare is not None:
@@ -110,14 +147,70 @@ def evaluate(
     out_dir = Path(out_dir)
     make_folder(out_dir)
     started = time.perf_counter()
-    results: list[CaseResult] = []
-    gallery = Gallery()
-    bar = Bar(len(cases))
-    for case in cases:
+    study = _Study(predictor, data, protocol, flips=flips, batch_size=batch_size)
+    own, gallery = list[CaseResult](), Gallery()
+    mine = share(cases)
+    bar = Bar(len(mine))
+    for case in mine:
         bar.start(case.name)
-        sample = data.read(case)
-        predictor.check(sample.image, case.name)
-        labels = predictor.labels(sample.image, flips=flips, batch_size=batch_size, progress=bar.part)
+        result, draw_case = study(case, bar.part)
+        own.append(result)
+        gallery.offer(result, draw_case)
+        bar.finish()
+    bar.close()
+    names = [case.name for case in cases]
+    results = gather(own, lambda result: result.name, names)
+    parts = gather(
+        [(str(mine[0].name), gallery, study.seconds, study.pixels)] if mine else [], itemgetter(0), names
+    )
+    gallery.join([part[1] for part in parts], names)
+    pixels, seconds = (sum(part[i] for part in parts) for i in (3, 2))
+    origin = replace(
+        origin_of(predictor.contract, data, split, checkpoint, time.perf_counter() - started),
+        parameters=parameters_of(predictor),
+        seconds_per_megapixel=float(f"{seconds / pixels * 1e6:.3g}"),
+        memory_mb=memory_mb(),
+    )
+    summary = summarise(results, protocol, origin)
+    if first():
+        by_name = {case.name: case for case in cases}
+        for result in middle(results, 2, gallery.pictures):  # which they are is known in the end alone
+            gallery.add_middle(result, study(by_name[result.name])[1]())
+        curves = read_curves(run_dir / "metrics.csv") if run_dir else {}
+        write_cases(out_dir / "cases.csv", results, protocol)
+        if parquet:
+            write_parquet(out_dir / "cases.parquet", results, protocol)
+        write_summary(out_dir / "summary.json", summary.to_dict())
+        write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves)
+    return summary
+
+
+class _Study:
+    """Predicts and measures a case.
+
+    Attributes:
+        seconds: Spent on predicting so far, ...
+        pixels: ... so many pixels.
+    """
+
+    def __init__(self, predictor: Predicts, data: Cases, protocol: Rules, **how: Any) -> None:
+        self.predictor, self.data, self.protocol, self.how = predictor, data, protocol, how
+        self.seconds, self.pixels = 0.0, 0
+
+    def __call__(
+        self, case: Any, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[CaseResult, Callable[[], tuple[Overlays, ...]]]:
+        """The result, and what draws it."""
+        protocol, spec = self.protocol, self.data.spec
+        sample = self.data.read(case)
+        self.predictor.check(sample.image, case.name)
+        probabilities, started = None, time.perf_counter()
+        if PROBABILISTIC.isdisjoint(protocol.extras):
+            labels = self.predictor.labels(sample.image, progress=progress, **self.how)
+        else:
+            labels, probabilities = self.predictor.predict(sample.image, progress=progress, **self.how)
+        self.seconds += time.perf_counter() - started
+        self.pixels += sample.image.valid.size
         scores = measure(
             labels,
             sample.mask,
@@ -125,21 +218,16 @@ def evaluate(
             num_classes=len(protocol.names),
             spacing=protocol.spacing(sample.image, case.name),
             tolerance=protocol.tolerance,
-            empty=empty,
+            empty=protocol.empty,
+            extras=protocol.extras,
+            numbers=self.data.objects(case, sample.image) if protocol.numbered else None,
+            probabilities=probabilities,
         )
-        results.append(CaseResult(case.name, case.group, tuple(scores)))
-        gallery.offer(
-            results[-1], partial(draw, sample.image, sample.mask, labels, data.spec, protocol.classes)
-        )
-        bar.finish()
-    bar.close()
-    origin = origin_of(predictor.contract, data, split, checkpoint, time.perf_counter() - started)
-    summary = summarise(results, protocol, origin)
-    curves = read_curves(run_dir / "metrics.csv") if run_dir else {}
-    write_cases(out_dir / "cases.csv", results, protocol)
-    write_summary(out_dir / "summary.json", summary.to_dict())
-    write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves)
-    return summary
+        matrix = None
+        if not spec.multilabel and len(protocol.names) <= MOST_CLASSES:
+            matrix = confusion(labels, sample.mask, len(protocol.names))
+        result = CaseResult(case.name, case.group, tuple(scores), matrix)
+        return result, partial(draw, sample.image, sample.mask, labels, spec, protocol.classes)
 
 
 def origin_of(contract: Contract, data: Cases, split: str, checkpoint: Path | None, seconds: float) -> Origin:

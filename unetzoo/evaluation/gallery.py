@@ -1,6 +1,6 @@
 """The worst and the best cases of a split, with their pictures, in memory that does not grow with it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from unetzoo.evaluation.overlays import Overlays
 from unetzoo.evaluation.table import CaseResult
 
-__all__ = ["Extremes", "Gallery", "extremes"]
+__all__ = ["Extremes", "Gallery", "extremes", "middle"]
 
 
 class Extremes(NamedTuple):
@@ -25,6 +25,13 @@ def extremes(results: Sequence[CaseResult], count: int) -> Extremes:
     return Extremes(worst, ranked[len(worst) :][::-1][:count])
 
 
+def middle(results: Sequence[CaseResult], count: int, taken: Container[str]) -> list[CaseResult]:
+    """At most ``count`` cases around the median of those that have a value, less those that are taken."""
+    ranked = sorted((item for item in results if not np.isnan(item.dice)), key=lambda item: item.dice)
+    start = max(0, (len(ranked) - count) // 2)
+    return [item for item in ranked[start : start + count] if item.name not in taken]
+
+
 class Gallery:
     """Keeps a case's pictures for as long as the case is among the worst or the best seen.
 
@@ -34,10 +41,11 @@ class Gallery:
 
     def __init__(self, count: int = 4) -> None:
         self.count = count
-        self.pictures: dict[str, Overlays] = {}
+        self.pictures: dict[str, tuple[Overlays, ...]] = {}
+        self.middle: list[CaseResult] = []
         self._kept: list[CaseResult] = []
 
-    def offer(self, result: CaseResult, draw: Callable[[], Overlays]) -> None:
+    def offer(self, result: CaseResult, draw: Callable[[], tuple[Overlays, ...]]) -> None:
         """Consider a case; ``draw`` is called only if it is kept."""
         worst, best = extremes([*self._kept, result], self.count)
         names = {item.name for item in (*worst, *best)}
@@ -45,6 +53,25 @@ class Gallery:
         self.pictures = {name: item for name, item in self.pictures.items() if name in names}
         if result.name in names:
             self.pictures[result.name] = draw()
+
+    def join(self, others: Sequence["Gallery"], order: Sequence[str]) -> None:
+        """Take in what the galleries of other processes hold.
+
+        Args:
+            order: Names of all cases, as one process would have been offered them.
+        """
+        kept, pictures = {item.name: item for item in self._kept}, dict(self.pictures)
+        for other in others:
+            kept |= {item.name: item for item in other._kept}
+            pictures |= other.pictures
+        self._kept = []
+        for name in (name for name in order if name in kept):
+            self.offer(kept[name], lambda name=name: pictures[name])  # type: ignore[misc]
+
+    def add_middle(self, result: CaseResult, pictures: tuple[Overlays, ...]) -> None:
+        """Show a case of neither end."""
+        self.middle.append(result)
+        self.pictures[result.name] = pictures
 
     @property
     def extremes(self) -> Extremes:

@@ -79,7 +79,7 @@ class ImageSummary:
             "mae": f"Mean absolute error in {self.unit or 'the units of the files'}.",
             "psnr": f"10 log10(({high:g} - {low:g})^2 / mean squared error), in dB.",
             "ssim": f"Structural similarity of images from {low:g} to {high:g}; both are {low:g} elsewhere.",
-            "intervals": f"95 % percentile bootstrap of the mean: {draws}.",
+            "intervals": f"95 % studentised bootstrap of the mean: {draws}.",
         }
         found: dict[str, Any] = plain({**values.pop("origin"), **values, "definitions": definitions})
         return found

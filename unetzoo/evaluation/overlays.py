@@ -42,13 +42,17 @@ class Overlays:
     caption: str
 
 
+PLANES = ("axial", "coronal", "sagittal")
+"""Slices across the axes of a volume (z, y, x)."""
+
+
 def draw(
     image: Image, reference: np.ndarray, prediction: np.ndarray, data: DataSpec, classes: Sequence[int]
-) -> Overlays:
+) -> tuple[Overlays, ...]:
     """Draw a whole case.
 
-    A volume is shown by the axial slice with most reference foreground, a large image by the window with
-    most errors. Outlines are in the classes' colours.
+    A volume is shown by the slice of each of three planes with most reference foreground, a large image by
+    the window with most errors. Outlines are in the classes' colours.
 
     Args:
         reference: Label map (*size), or (K, *size) if multilabel, 255 where there is no label.
@@ -56,21 +60,44 @@ def draw(
         classes: Indices of the classes to draw.
     """
     wanted, found, unlabelled = _stack(reference, prediction, data, classes)
-    pixels, valid = image.data, image.valid
-    spacing = image.spacing or (1.0,) * valid.ndim
-    notes = []
-    turn: tuple[int | slice, ...]
-    if valid.ndim == 3:
-        index = int((wanted if wanted.any() else found).any(0).sum((1, 2)).argmax())
-        notes.append(f"axial slice {index + 1} of {len(valid)}, patient's right is left, anterior is up")
-        # the array runs towards right and anterior; radiologists look from the feet, anterior up
-        turn = (index, slice(None, None, -1), slice(None, None, -1))
-    else:
+    spacing = image.spacing or (1.0,) * image.valid.ndim
+    if image.valid.ndim == 2:
         box, note = _window(wanted, found)
-        turn, notes = box, [note] if note else []
+        return (_panel(image, wanted, found, unlabelled, box, spacing, note, data, classes),)
+    panels = []
+    filled = (wanted if wanted.any() else found).any(0)
+    for axis, plane in enumerate(PLANES):
+        others = tuple(other for other in range(3) if other != axis)
+        index = int(filled.sum(others).argmax())
+        # the array runs up and towards anterior and the patient's right; one looks from the feet, the front
+        # and the patient's left, anterior or the head up
+        back = slice(None, None, -1)
+        turn = tuple(index if other == axis else back for other in range(3))
+        side = "anterior is left" if axis == 2 else "patient's right is left"
+        note = f"{plane} slice {index + 1} of {filled.shape[axis]}, {side}, "
+        note += "anterior is up" if axis == 0 else "the head is up"
+        steps = [spacing[other] for other in others]
+        panels.append(_panel(image, wanted, found, unlabelled, turn, steps, note, data, classes))
+    return tuple(panels)
+
+
+def _panel(
+    image: Image,
+    wanted: np.ndarray,
+    found: np.ndarray,
+    unlabelled: np.ndarray,
+    turn: tuple[int | slice, ...],
+    spacing: Sequence[float],
+    note: str,
+    data: DataSpec,
+    classes: Sequence[int],
+) -> Overlays:
+    """A part of a case that is a picture."""
+    pixels, valid = image.data, image.valid
+    notes = [note] if note else []
     pixels, wanted, found = (item[(slice(None), *turn)] for item in (pixels, wanted, found))
     valid, unlabelled = valid[turn], unlabelled[turn]
-    size = _display_size(valid.shape, spacing[-2:])
+    size = _display_size(valid.shape, spacing)
     bands, band_note = shown_bands(data)
     picture = _picture(pixels[list(bands)], valid, size)
     wanted, found = _resize(wanted, size), _resize(found, size)

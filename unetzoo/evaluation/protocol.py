@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from unetzoo.inference.contract import DataSpec
 from unetzoo.inference.geometry import Image
-from unetzoo.metrics import DRAWS, EmptyPolicy, check_empty, foreground
+from unetzoo.metrics import DRAWS, EXTRAS, EmptyPolicy, check_empty, check_extras, foreground
 
-__all__ = ["Protocol", "same", "settle"]
+__all__ = ["OF_OBJECTS", "Protocol", "same", "settle"]
+
+OF_OBJECTS = frozenset({"pq", "map", "object_f1", "object_dice", "object_hd"})
+"""Measures that count objects."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Protocol:
         empty: What a class scores that is in neither mask.
         seed: Of the bootstrap.
         flips: Predictions are means over flipped copies.
+        extras: Measures beside those every case gets, names of ``EXTRAS``.
+        numbered: The set numbers the objects of its references.
     """
 
     classes: tuple[int, ...]
@@ -33,6 +38,8 @@ class Protocol:
     empty: EmptyPolicy
     seed: int = 0
     flips: bool = False
+    extras: tuple[str, ...] = ()
+    numbered: bool = False
 
     @property
     def measured(self) -> list[str]:
@@ -51,7 +58,13 @@ class Protocol:
             **{name: name for name in ("dice", "iou", "precision", "recall")},
             "hd95": f"hd95_{self.unit}",
             "nsd": f"nsd@{self.tolerance:g}{self.unit}",
+            **{name: f"{name}_{self.unit}" if EXTRAS[name].distance else name for name in self.extras},
         }
+
+    @property
+    def _objects(self) -> str:
+        numbered = "as the set numbers them" if self.numbered else "connected components, too"
+        return f"Of predictions: components connected by all neighbours. Of references: {numbered}."
 
     def spacing(self, image: Image, name: str) -> tuple[float, ...]:
         """Size of a pixel of a case in ``unit``.
@@ -88,11 +101,13 @@ class Protocol:
             "HD95": "95th percentile of the distances from the border pixels of one mask to the nearest "
             f"border pixel of the other, the larger of the two directions, in {self.unit}.",
             "NSD": f"Fraction of both surfaces, by length or area, that is within {within} of the other.",
+            **{EXTRAS[name].label: EXTRAS[name].definition for name in self.extras},
+            **({"Objects": self._objects} if any(name in OF_OBJECTS for name in self.extras) else {}),
             "Empty masks": f"Policy '{self.empty}': a class that is in neither mask {empty}. A class that is "
             "in one mask only is a failure: overlap and NSD are 0 and HD95 is the image's diagonal.",
-            "Confidence interval": f"95 % percentile bootstrap of the mean over cases: {DRAWS} draws of "
+            "Confidence interval": f"95 % studentised bootstrap of the mean over cases: {DRAWS} draws of "
             f"{groups} groups{cluster}, with replacement, seed {self.seed}."
-            + (" With so few groups it tends to be too narrow." if groups < 10 else "")
+            + (" So few groups say little about others." if groups < 10 else "")
             if groups > 1
             else "None: all cases are of one group, which makes them one observation.",
         }
@@ -107,6 +122,8 @@ def settle(
     tolerance: float | None,
     seed: int = 0,
     flips: bool = False,
+    extras: Sequence[str] = (),
+    numbered: bool = False,
 ) -> Protocol:
     """The protocol for a model on a set of data.
 
@@ -114,11 +131,14 @@ def settle(
         data: Of the set that is measured.
         trained: Of the set the model was trained on.
         tolerance: Of NSD; None: one pixel along its longest axis.
+        extras: Names of ``EXTRAS``.
+        numbered: The set numbers the objects of its references.
 
     Raises:
         ValueError: If the model's classes are not the data's, or a setting is impossible.
     """
     check_empty(empty)
+    check_extras(extras)
     # degrees are no length: one of longitude is shorter than one of latitude
     unit = data.unit if data.unit in ("mm", "m") else "px"
     if tolerance is None:
@@ -140,6 +160,8 @@ def settle(
         empty=empty,
         seed=seed,
         flips=flips,
+        extras=tuple(dict.fromkeys(extras)),
+        numbered=numbered,
     )
 
 

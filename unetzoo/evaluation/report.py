@@ -9,7 +9,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from unetzoo import __version__
-from unetzoo.evaluation.charts import COLOURS, histogram, line_chart
+from unetzoo.evaluation.charts import COLOURS, histogram, line_chart, reliability_chart
 from unetzoo.evaluation.curves import Curve
 from unetzoo.evaluation.gallery import Gallery
 from unetzoo.evaluation.overlays import ERRORS
@@ -17,9 +17,9 @@ from unetzoo.evaluation.summary import Summary
 from unetzoo.evaluation.table import CaseResult
 from unetzoo.inference.contract import DataSpec
 from unetzoo.inference.files import replacing
-from unetzoo.metrics import MEANS
+from unetzoo.metrics import EXTRAS, MEANS
 
-__all__ = ["write_report"]
+__all__ = ["template", "write_report"]
 
 
 def write_report(
@@ -38,7 +38,7 @@ def write_report(
         curves: Training curves by column name, none for a model without a run.
     """
     protocol = summary.protocol
-    page = _template().render(
+    page = template("report").render(
         version=__version__,
         summary=summary,
         origin=summary.origin,
@@ -47,7 +47,14 @@ def write_report(
         kinds=MEANS,
         curves=_curve_charts(curves),
         histograms=_histograms(summary, results),
-        galleries=[("Worst cases", gallery.extremes.worst), ("Best cases", gallery.extremes.best)],
+        galleries=[
+            ("Worst cases", gallery.extremes.worst),
+            ("Median cases", gallery.middle),
+            ("Best cases", gallery.extremes.best),
+        ],
+        confusion=_confusion(summary, results),
+        reliability=_reliability(summary, results),
+        distances={"hd95"} | {name for name in protocol.extras if EXTRAS[name].distance},
         pictures=gallery.pictures,
         colours={data.classes[index].name: data.classes[index].colour for index in protocol.classes},
         errors=ERRORS,
@@ -59,7 +66,8 @@ def write_report(
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of this folder; names that come from files are escaped in it."""
     environment = Environment(
         loader=PackageLoader("unetzoo.evaluation", "."),
         autoescape=True,
@@ -68,14 +76,44 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(f"{name}.html.jinja")
 
 
 def _headings(summary: Summary) -> dict[str, str]:
     """Field to table heading, in the words people say."""
     unit = summary.protocol.unit
     words = {"dice": "Dice", "iou": "IoU", "precision": "Precision", "recall": "Recall"}
-    return {**words, "hd95": f"HD95 ({unit})", "nsd": f"NSD @ {summary.protocol.tolerance:g} {unit}"}
+    extras = {
+        name: f"{EXTRAS[name].label} ({unit})" if EXTRAS[name].distance else EXTRAS[name].label
+        for name in summary.protocol.extras
+    }
+    nsd = f"NSD @ {summary.protocol.tolerance:g} {unit}"
+    return {**words, "hd95": f"HD95 ({unit})", "nsd": nsd, **extras}
+
+
+def _confusion(summary: Summary, results: Sequence[CaseResult]) -> list[tuple[str, int, list[float]]]:
+    """True class, its pixels, and the part of them that was predicted as each class or not at all."""
+    matrices = [result.confusion for result in results if result.confusion is not None]
+    if not matrices:
+        return []
+    total = np.sum(matrices, axis=0)
+    rows = zip(summary.protocol.names, total.sum(1).tolist(), total, strict=True)
+    return [(name, pixels, (row / max(pixels, 1)).tolist()) for name, pixels, row in rows]
+
+
+def _reliability(summary: Summary, results: Sequence[CaseResult]) -> tuple[list[str], str] | None:
+    """Names of the classes and SVG; None where no probabilities were looked at."""
+    curves = {}
+    for k, name in enumerate(summary.protocol.measured[:COLOURS]):
+        bins = [result.scores[k].reliability for result in results]
+        known = [item for item in bins if item is not None]
+        if known:
+            pixels, said, true = (np.sum([item[i] for item in known], axis=0) for i in range(3))
+            used = pixels > 0
+            curves[name] = list(
+                zip((said[used] / pixels[used]).tolist(), (true[used] / pixels[used]).tolist(), strict=True)
+            )
+    return ([*curves], reliability_chart(curves)) if curves else None
 
 
 def _curve_charts(curves: Mapping[str, Curve]) -> list[tuple[str, list[str], str]]:

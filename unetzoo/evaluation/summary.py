@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from unetzoo.evaluation.protocol import Protocol
 from unetzoo.evaluation.table import CaseResult, values
 from unetzoo.inference.files import replacing
 from unetzoo.metrics import (
+    EXTRAS,
+    FRACTION,
     MEANS,
     OVERLAPS,
     Counts,
@@ -37,6 +39,9 @@ class Origin:
         checkpoint_sha256: Of that file.
         weights_sha256: As the model's contract states it.
         seconds: Reading, predicting and measuring all cases.
+        parameters: Of the network; None where it does not say.
+        seconds_per_megapixel: Predicting alone, per million pixels or voxels.
+        memory_mb: Peak of the process, or on a GPU of what torch holds there.
     """
 
     model: str
@@ -47,6 +52,9 @@ class Origin:
     checkpoint_sha256: str = ""
     weights_sha256: str = ""
     seconds: float = 0.0
+    parameters: int | None = None
+    seconds_per_megapixel: float | None = None
+    memory_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class ClassSummary:
 
     Args:
         means: Mean over cases of each measure.
-        intervals: 95 % interval of the mean Dice and IoU.
+        intervals: 95 % interval of each mean.
         pooled: Overlap from the pixel counts of all cases added up.
         n_cases: Cases with a value.
         n_empty: Cases in which neither mask has the class.
@@ -157,6 +165,13 @@ def summarise(results: Sequence[CaseResult], protocol: Protocol, origin: Origin)
     cases = Counts(*(values(results, field) for field in Counts._fields))
     pooled = overlap(Counts(*(item.sum(0) for item in cases)), empty=protocol.empty)
     micro = overlap(Counts(*(np.asarray(item.sum()) for item in cases)), empty=protocol.empty)
+
+    def intervals(columns: Mapping[str, np.ndarray]) -> dict[str, Interval]:
+        return {
+            field: bootstrap(column, groups, seed=protocol.seed, limits=_limits(field))
+            for field, column in columns.items()
+        }
+
     means = {
         field: {"per_image": mean(per_image(column)), "macro": mean(macro(column))}
         for field, column in table.items()
@@ -168,9 +183,7 @@ def summarise(results: Sequence[CaseResult], protocol: Protocol, origin: Origin)
         ClassSummary(
             name=name,
             means={field: mean(column[:, k]) for field, column in table.items()},
-            intervals={
-                field: bootstrap(table[field][:, k], groups, seed=protocol.seed) for field in ("dice", "iou")
-            },
+            intervals=intervals({field: column[:, k] for field, column in table.items()}),
             pooled={field: float(getattr(pooled, field)[k]) for field in OVERLAPS},
             n_cases=int((~np.isnan(table["dice"][:, k])).sum()),
             n_empty=int((statuses[:, k] == "absent").sum()),
@@ -187,11 +200,14 @@ def summarise(results: Sequence[CaseResult], protocol: Protocol, origin: Origin)
         n_failed=sum(item.n_failed for item in classes),
         n_unlabelled=int((statuses == "unlabelled").sum()),
         means=means,
-        intervals={
-            field: bootstrap(per_image(table[field]), groups, seed=protocol.seed) for field in ("dice", "iou")
-        },
+        intervals=intervals({field: per_image(column) for field, column in table.items()}),
         classes=tuple(classes),
     )
+
+
+def _limits(field: str) -> tuple[float, float]:
+    distance = EXTRAS[field].distance if field in EXTRAS else field == "hd95"
+    return (0.0, math.inf) if distance else FRACTION
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:

@@ -6,7 +6,17 @@ import numpy as np
 
 from unetzoo.inference.contract import IGNORE, DataSpec
 
-__all__ = ["OVERLAPS", "Counts", "EmptyPolicy", "Overlap", "check_empty", "count", "foreground", "overlap"]
+__all__ = [
+    "OVERLAPS",
+    "Counts",
+    "EmptyPolicy",
+    "Overlap",
+    "check_empty",
+    "confusion",
+    "count",
+    "foreground",
+    "overlap",
+]
 
 EmptyPolicy = Literal["nan", "one", "skip"]
 """What a class scores where neither mask has a pixel of it.
@@ -71,22 +81,35 @@ def count(
     Where the reference is 255 (``IGNORE``) nothing is counted. A labelled pixel that the prediction leaves at
     255 is a miss: it is in no class.
     """
-    if prediction.shape != reference.shape:
-        raise ValueError(f"prediction {prediction.shape} and reference {reference.shape} differ in size")
-    labelled = reference != IGNORE
+    _require_same_size(prediction, reference)
     if multilabel:
+        labelled = reference != IGNORE
         found, wanted = (prediction == 1) & labelled, reference == 1
         axes = tuple(range(1, reference.ndim))
         tp = (found & wanted).sum(axes)
         return Counts(tp, found.sum(axes) - tp, wanted.sum(axes) - tp, labelled.sum(axes))
-    # one pass over the pixels: a confusion matrix with a last column for "not predicted"
-    columns = num_classes + 1
-    pairs = reference[labelled].astype(np.int64) * columns
-    pairs += np.minimum(prediction[labelled], num_classes)
-    matrix = np.bincount(pairs, minlength=num_classes * columns).reshape(num_classes, columns)
+    matrix = confusion(prediction, reference, num_classes)
     tp = matrix.diagonal().copy()
     fp, fn = matrix[:, :num_classes].sum(0) - tp, matrix.sum(1) - tp
     return Counts(tp, fp, fn, np.full(num_classes, matrix.sum()))
+
+
+def confusion(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels by true class and predicted class, int64 (K, K + 1) of label maps (*size).
+
+    The last column is for labelled pixels that the prediction leaves at 255.
+    """
+    _require_same_size(prediction, reference)
+    labelled = reference != IGNORE
+    columns = num_classes + 1
+    pairs = reference[labelled].astype(np.int64) * columns
+    pairs += np.minimum(prediction[labelled], num_classes)
+    return np.bincount(pairs, minlength=num_classes * columns).reshape(num_classes, columns)
+
+
+def _require_same_size(prediction: np.ndarray, reference: np.ndarray) -> None:
+    if prediction.shape != reference.shape:
+        raise ValueError(f"prediction {prediction.shape} and reference {reference.shape} differ in size")
 
 
 def overlap(counts: Counts, *, empty: EmptyPolicy = "nan") -> Overlap:

@@ -2,12 +2,12 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Surface", "diagonal", "surface"]
+__all__ = ["Surface", "average_distance", "bounds", "diagonal", "largest_distance", "surface"]
 
 
 class Surface(NamedTuple):
@@ -37,25 +37,32 @@ def surface(
         spacing: Size of a pixel per axis of size.
         tolerance: Distance within which surfaces agree, in the unit of the spacing.
     """
-    import torch
     from monai.metrics.hausdorff_distance import compute_hausdorff_distance
     from monai.metrics.surface_dice import compute_surface_dice
 
-    box = _bounds(prediction | reference)
-    found, wanted = (
-        torch.from_numpy(np.ascontiguousarray(m[box]))[None, None] for m in (prediction, reference)
+    hd95 = _monai(compute_hausdorff_distance, prediction, reference, spacing, percentile=95)
+    nsd = _monai(
+        compute_surface_dice, prediction, reference, spacing, class_thresholds=[tolerance], use_subvoxels=True
     )
-    scale = tuple(float(value) for value in spacing)
-    with warnings.catch_warnings():
-        # MONAI deprecates arguments that its own functions pass on, once per call
-        warnings.simplefilter("ignore", FutureWarning)
-        hd95 = compute_hausdorff_distance(
-            found, wanted, include_background=True, percentile=95, spacing=scale
-        )
-        nsd = compute_surface_dice(
-            found, wanted, [tolerance], include_background=True, spacing=scale, use_subvoxels=True
-        )
-    return Surface(float(hd95), float(nsd))
+    return Surface(hd95, nsd)
+
+
+def largest_distance(prediction: np.ndarray, reference: np.ndarray, *, spacing: Sequence[float]) -> float:
+    """Hausdorff distance of two bool masks as of `surface`, in the spacing's unit; one pixel decides it."""
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+
+    return _monai(compute_hausdorff_distance, prediction, reference, spacing)
+
+
+def average_distance(prediction: np.ndarray, reference: np.ndarray, *, spacing: Sequence[float]) -> float:
+    """Average symmetric surface distance (ASSD) of two bool masks as of `surface`, in the spacing's unit.
+
+    The mean over the border pixels of both masks of the distance to the other's nearest (Heimann et al. 2009,
+    "Comparison and evaluation of methods for liver segmentation from CT datasets", eq. 6).
+    """
+    from monai.metrics.surface_distance import compute_average_surface_distance
+
+    return _monai(compute_average_surface_distance, prediction, reference, spacing, symmetric=True)
 
 
 def diagonal(size: Sequence[int], spacing: Sequence[float]) -> float:
@@ -63,7 +70,29 @@ def diagonal(size: Sequence[int], spacing: Sequence[float]) -> float:
     return math.hypot(*(count * step for count, step in zip(size, spacing, strict=True)))
 
 
-def _bounds(mask: np.ndarray) -> tuple[slice, ...]:
+def _monai(
+    function: Callable[..., object],
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing: Sequence[float],
+    **options: object,
+) -> float:
+    """One of MONAI's functions on two masks, cut to where they are."""
+    import torch
+
+    box = bounds(prediction | reference)
+    found, wanted = (
+        torch.from_numpy(np.ascontiguousarray(m[box]))[None, None] for m in (prediction, reference)
+    )
+    scale = tuple(float(value) for value in spacing)
+    with warnings.catch_warnings():
+        # MONAI deprecates arguments that its own functions pass on, once per call
+        warnings.simplefilter("ignore", FutureWarning)
+        value = function(y_pred=found, y=wanted, include_background=True, spacing=scale, **options)
+    return float(value)  # type: ignore[arg-type]
+
+
+def bounds(mask: np.ndarray) -> tuple[slice, ...]:
     """The box around a mask's pixels; distances depend on nothing outside it."""
     box = []
     for axis in range(mask.ndim):
