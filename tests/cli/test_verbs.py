@@ -10,6 +10,7 @@ from PIL import Image
 
 from unetzoo import create_model, load
 from unetzoo.cli import main
+from unetzoo.inference import Predictor
 
 CKPT, ONNX = "runs/tiny/checkpoints/best.ckpt", "runs/tiny/model.onnx"
 
@@ -46,6 +47,18 @@ def test_explain_counts_the_macs_of_a_convolution(
     encoder = 256 * 9 * (1 * 4 + 4 * 4) + 64 * 9 * (4 * 8 + 8 * 8)
     decoder = 256 * 9 * ((4 + 8) * 4 + 4 * 4) + 256 * 9 * 4 * 2
     assert re.search(rf"MACs +{encoder + decoder} for", capsys.readouterr().out)
+
+
+def test_explain_names_what_runs_for_every_operation_with_a_kernel(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["model/encoder=conv2d", "model.encoder.channels=[4,8]", "model.decoder.channels=[4]"]
+    arguments += ["model/skip=attention_gate", "model.in_channels=1", "size=16"]
+    assert main(["explain", *arguments]) == 0
+    assert re.search(r"attention_gate +1 +1 x 4 x 16 x 16 +torch", capsys.readouterr().out)
+    monkeypatch.setattr("unetzoo.ops.native.library", lambda: None)
+    assert main(["explain", *arguments]) == 0
+    assert "torch; unetzoo-kernels is not installed" in capsys.readouterr().out
 
 
 def test_explain_of_a_volume_model(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +113,22 @@ def test_eval_on_a_set_that_has_moved_and_on_another_one(work: Path) -> None:
     assert main(["eval", f"ckpt={CKPT}", *other, "out=other"]) == 0
     moved, another = (Path(out, "cases.csv").read_text() for out in ("moved", "other"))
     assert moved == another
+
+
+def test_calibrate_writes_the_checkpoint_and_the_export_carries_it(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", f"ckpt={CKPT}"]) == 0
+    shown = capsys.readouterr().out
+    found = re.search(r"temperature ([\d.]+) \(ECE on", shown)
+    assert found
+    assert main(["export", f"ckpt={CKPT}", "out=warm.onnx"]) == 0
+    contract = Predictor.from_onnx("warm.onnx").contract
+    assert contract.temperature == float(found[1]) != 1
+    assert main(["predict", "ckpt=warm.onnx", "inputs=images/c0.png", "out=o", "entropy=true"]) == 0
+    assert np.load("o/c0_entropy.npy").shape == (1, 24, 24)
+    assert main(["calibrate", f"ckpt={CKPT}", "split=test"]) == 2
+    assert "calibrate on val" in capsys.readouterr().err
 
 
 def test_predict_by_checkpoint_folder_and_onnx_agree(work: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from unetzoo.ops import directional_scan, native
+from unetzoo.ops import directional_scan, dispatch, native
 from unetzoo.ops.directional_scan import _scan, scans_summed
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="unetzoo-kernels is not built")
@@ -91,6 +91,13 @@ def test_it_is_a_sound_operation_and_compiles_to_one_graph() -> None:
     torch.library.opcheck(_scan, (*leaves, [int(n) for way in ways for n in way]))
     compiled: Any = torch.compile(directional_scan, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(*leaves, ways), directional_scan(*leaves, ways))  # type: ignore[call-arg, arg-type]
+
+
+def test_it_is_noted_as_one_operation_and_what_the_definition_calls_is_not() -> None:
+    *inputs, _ = (t.to("meta") for t in tensors((1, 3, 4, 5, 2, 2)))
+    with dispatch.noting() as choices:
+        directional_scan(*inputs, ways_of(3, 4))  # type: ignore[call-arg, arg-type]
+    assert choices == [("directional_scan", (1, 12, 5), True)]
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -6,10 +6,12 @@ usage: unetzoo explain [experiment=...] [key=value ...] [size=512]
   unetzoo explain experiment=hippocampus_msd size=64,64,64
 
 Takes the overrides of `unetzoo train`. Prints each row of the U with channels and strides of encoder, skip
-and decoder, the memory of the skips, the parameters of each part, and the multiply-accumulate operations of
-one image of that size. Nothing is downloaded and no weight is computed with.
+and decoder, the memory of the skips, the parameters of each part, the multiply-accumulate operations of one
+image of that size, and of every operation with a kernel of its own whether it runs on this processor. Nothing
+is downloaded and no weight is computed with.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from unetzoo.cli.errors import sentence
 
 if TYPE_CHECKING:
     from unetzoo.network import SegmentationNetwork
+    from unetzoo.ops.dispatch import Choice
     from unetzoo.unet import UNet
 
 
@@ -45,6 +48,7 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     from hydra.core.hydra_config import HydraConfig
     from torch.utils.flop_counter import FlopCounterMode
 
+    from unetzoo.ops import dispatch
     from unetzoo.unet import UNet
     from unetzoo.zoo import build
 
@@ -66,7 +70,7 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     # built with weights first, because some backbones compute with theirs while they are built
     model = model.to("meta")
     x = torch.empty(1, bands, *size, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter, dispatch.noting() as operations, torch.no_grad():
         logits = model(x)
     choices = HydraConfig.get().runtime.choices
     chosen = [(part, choices.get(f"model/{part}")) for part in ("encoder", "skip", "decoder", "head")]
@@ -79,6 +83,8 @@ def _explain(cfg: DictConfig, size: list[int] | None) -> int:
     if isinstance(model, UNet):
         print("\n" + _rows(model, x))
     print("\n" + _parameters(model))
+    if operations:
+        print("\n" + _operations(operations))
     print(f"\nMACs            {_short(counter.get_total_flops() / 2)} for one image of {_times(size)}")
     print(f"logits          {_times(logits.shape[1:])}, {model.activation}")
     with torch.no_grad():
@@ -159,6 +165,20 @@ def _parameters(model: "SegmentationNetwork") -> str:
         if count or name == "skip"
     ]
     return _align([*table, ["all", f"{total:,}", ""]])
+
+
+def _operations(choices: "list[Choice]") -> str:
+    """Operations that have kernels, how often and on what, and what a processor runs."""
+    from unetzoo.ops import native
+
+    library = native.library()
+    kernel = f"kernel, {library.unetzoo_isa().decode()}" if library else ""
+    torch = "torch, as fast at this size" if library else "torch; unetzoo-kernels is not installed"
+    rows = [
+        [op, str(count), _times(size), kernel if compiled else torch]
+        for (op, size, compiled), count in Counter(choices).items()
+    ]
+    return _align([["operation", "times", "size", "forward on a CPU in float32"], *rows])
 
 
 def _align(table: list[list[str]]) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 from unetzoo.ops import native
 from unetzoo.ops.selective_scan.segments import STEPS
 
-__all__ = ["parts_of", "run_backward", "run_forward", "starts_shape", "sum_of_parts", "takes"]
+__all__ = ["is_there", "parts_of", "run_backward", "run_forward", "starts_shape", "sum_of_parts", "takes"]
 
 LANES, FEW, MANY = 16, 4, 8
 _POINTER, _SIZE, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
@@ -37,11 +37,12 @@ class _Gradients(ctypes.Structure):
 def takes(u: Tensor) -> bool:
     """Whether there is a kernel for this."""
     fits = u.device.type == "cpu" and u.dtype == torch.float32 and u.numel() > 0
-    return fits and _is_there()
+    return fits and is_there()
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _is_there() -> bool:
+def is_there() -> bool:
+    """Whether there is a kernel for sequences on a processor."""
     return native.library() is not None
 
 

@@ -54,7 +54,7 @@ def attention_gate(
     line = "attention_gate, channels last" if channels_last(skip) else "attention_gate"
     gated: Tensor
     # autocast would have the convolution in half precision, and what it gives is no case for the kernel
-    if torch.is_autocast_enabled(skip.device.type) or not kernel_wins(line, *tensors):
+    if not kernel_wins(line, *tensors) or torch.is_autocast_enabled("cpu"):
         gated = gate_by_definition(*tensors, times, gain)
     elif torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         gated = _gate(skip, projected(skip, project), signal, psi, bias, list(times), gain)

@@ -5,6 +5,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from unetzoo.ops import scan_kernel
+from unetzoo.ops.dispatch import note
 from unetzoo.ops.selective_scan import compiled, gpu, segments
 from unetzoo.ops.selective_scan.export_forms import chosen_form, recorded_as
 from unetzoo.ops.selective_scan.layout import surrounded
@@ -68,6 +70,7 @@ def selective_scan(
         form = chosen_form()
         y = surrounded(lambda *recurrence: (form(*recurrence), None), *inputs)[0]
     else:
+        note("selective_scan", u, scan_kernel.is_there())
         y = _scan(*inputs)[0]
     return y.to(kind)
 

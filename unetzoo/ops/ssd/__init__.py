@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from unetzoo.nd import full_precision
 from unetzoo.ops import scan_kernel
+from unetzoo.ops.dispatch import note
 from unetzoo.ops.ssd import compiled
 from unetzoo.ops.ssd.reference import ssd_step_by_step
 
@@ -57,7 +58,9 @@ def ssd(
     D, z, delta_bias = (None if t is None else t.to(exact) for t in (D, z, delta_bias))
     if B.dim() == 3:
         B, C = B[:, :, None], C[:, :, None]
-    if B.shape[2] == 1 and not torch.compiler.is_exporting() and scan_kernel.takes(u):
+    alone = B.shape[2] == 1
+    note("ssd", u, alone and scan_kernel.is_there())
+    if alone and not torch.compiler.is_exporting() and scan_kernel.takes(u):
         D, delta_bias = (torch.zeros_like(A) if t is None else t for t in (D, delta_bias))
         y: Tensor = _scan(u, delta, A, B[:, :, 0], C[:, :, 0], D, delta_bias, delta_softplus, reverse)[0]
     else:
