@@ -6,38 +6,12 @@ from typing import Any
 import pytest
 import segmentation_models_pytorch as smp
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unetzoo import create_model
+from unetzoo.convert import convert
 
 ENCODER = "resnet34"
-
-
-def copied(theirs: nn.Module, ours: Any, width_of_rows: int) -> dict[str, Tensor]:
-    """Their weights under our names.
-
-    Modules stand in the same order, but our rows are listed finest first, and our concatenation is
-    [skip, gate] where theirs is [gate, skip], which permutes the input columns of a row's first convolution.
-    """
-    source = theirs.state_dict()
-    row_of = {
-        f"decoder.{part}.{r}": f"decoder.blocks.{width_of_rows - 1 - r}"
-        for part in ("ups", "blocks")
-        for r in range(5)
-    }
-    groups: dict[str, list[str]] = {}
-    for key in source:
-        prefix = key.split(".")
-        groups.setdefault(".".join(prefix[:3]) if prefix[0] == "decoder" else prefix[0], []).append(key)
-    result: dict[str, Tensor] = {}
-    queues = {name: iter(keys) for name, keys in groups.items()}
-    for key in ours.state_dict():
-        part = key.split(".")[0]
-        name = {"encoder": "encoder", "heads": "segmentation_head"}.get(part) or row_of[
-            ".".join(key.split(".")[:3])
-        ]
-        result[key] = source[next(queues[name])]
-    return result
 
 
 def spread(model: nn.Module) -> None:
@@ -51,65 +25,47 @@ def spread(model: nn.Module) -> None:
                 parameter.add_(0.1 * torch.randn_like(parameter))
 
 
-def test_unet_equals_smp_unet(count: Callable[[nn.Module], int]) -> None:
-    theirs = smp.Unet(ENCODER, encoder_weights=None, classes=1).eval()
-    ours: Any = create_model("unet", encoder=ENCODER, classes=1).eval()
-    assert count(ours) == count(theirs) == 24_436_369
+@pytest.mark.parametrize(
+    ("peer", "parameters"),
+    [("Unet", 24_436_369), ("UnetPlusPlus", 26_078_609), ("Linknet", 21_771_937)],
+)
+def test_converted_network_answers_as_the_peers(
+    peer: str, parameters: int, count: Callable[[nn.Module], int]
+) -> None:
+    theirs = getattr(smp, peer)(ENCODER, encoder_weights=None, classes=1).eval()
     spread(theirs)
-    weights = copied(theirs, ours, 5)
-    for row, gate in enumerate(ours.decoder.gates, start=ours.decoder.skipless):
-        key = f"decoder.blocks.{row}.0.weight"
-        weights[key] = weights[key].roll(-gate.channels, 1)
-    ours.load_state_dict(weights, strict=True)
+    ours = convert(theirs.state_dict(), f"smp.{peer}", encoder=ENCODER)
+    assert count(ours) == count(theirs) == parameters
     x = torch.randn(2, 3, 96, 64)
     with torch.inference_mode():
         torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
 
 
-def test_unet_plus_plus_equals_smp_unet_plus_plus(count: Callable[[nn.Module], int]) -> None:
-    theirs = smp.UnetPlusPlus(ENCODER, encoder_weights=None, classes=1).eval()
-    ours: Any = create_model(
-        "unet_plus_plus", encoder=ENCODER, classes=1, overrides={"deep_supervision": False}
+@pytest.mark.parametrize(
+    ("peer", "widths"), [("Unet", (40, 24, 20, 16, 8)), ("UnetPlusPlus", (40, 24, 20, 16, 8))]
+)
+def test_widths_bands_and_classes_are_read_off_the_weights(peer: str, widths: tuple[int, ...]) -> None:
+    theirs = getattr(smp, peer)(
+        "resnet18", encoder_weights=None, classes=4, in_channels=5, decoder_channels=widths
     ).eval()
-    assert count(ours) == count(theirs) == 26_078_609
     spread(theirs)
-    rows = ours.skip.depth
-    widths = [level.channels for level in ours.encoder.levels]
-    source = theirs.state_dict()
-    weights: dict[str, Tensor] = {}
-    for part in ("encoder", "head"):
-        found = [tensor for key, tensor in source.items() if part in key.split(".")[0]]
-        keys = [key for key in ours.state_dict() if key.startswith(part)]
-        weights |= dict(zip(keys, found, strict=True))
-    # theirs counts nodes of a row from the decoder back; the row above the finest meets no skip
-    names = {f"x_0_{rows}": ("decoder.blocks.0", 0, 0)}
-    for row in range(rows):
-        line = rows - 1 - row
-        names[f"x_0_{line}"] = (f"decoder.blocks.{row + 1}", row, line + 1)
-        names |= {f"x_{line + 1 - j}_{line}": (f"skip.blocks.{row}_{j}", row, j) for j in range(1, line + 1)}
-    for theirs_name, (name, row, nodes) in names.items():
-        found = [v for key, v in source.items() if key.startswith(f"decoder.blocks.{theirs_name}.")]
-        keys = [key for key in ours.state_dict() if key.startswith(f"{name}.")]
-        weights |= dict(zip(keys, found, strict=True))
-        # theirs concatenates [up, X[row][nodes - 1], ..., X[row][0]]
-        first = weights[keys[0]]
-        up, *left = torch.split(first, [first.shape[1] - nodes * widths[row], *[widths[row]] * nodes], 1)
-        weights[keys[0]] = torch.cat([*reversed(left), up], 1)
-    ours.load_state_dict(weights, strict=True)
-    x = torch.randn(2, 3, 96, 64)
+    ours = convert(theirs.state_dict(), f"smp.{peer}", encoder="resnet18", head="multilabel")
+    assert (ours.in_channels, ours.num_classes, ours.activation) == (5, 4, "sigmoid")
+    x = torch.randn(1, 5, 64, 32)
     with torch.inference_mode():
         torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
 
 
-def test_linknet_equals_smp_linknet(count: Callable[[nn.Module], int]) -> None:
-    theirs = smp.Linknet(ENCODER, encoder_weights=None, classes=1).eval()
-    ours: Any = create_model("linknet", encoder=ENCODER, classes=1).eval()
-    assert count(ours) == count(theirs) == 21_771_937
-    spread(theirs)
-    ours.load_state_dict(copied(theirs, ours, 5), strict=True)
-    x = torch.randn(2, 3, 96, 64)
-    with torch.inference_mode():
-        torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
+def test_what_is_built_otherwise_is_refused() -> None:
+    scse = smp.Unet("resnet18", encoder_weights=None, decoder_attention_type="scse").state_dict()
+    with pytest.raises(ValueError, match="is built otherwise than ours"):
+        convert(scse, "smp.Unet", encoder="resnet18")
+    with pytest.raises(ValueError, match="their encoder is built otherwise than ours"):
+        convert(scse, "smp.Unet", encoder="resnet34")
+    with pytest.raises(ValueError, match=r"no weights of smp\.Unet: 'segmentation_head"):
+        convert({}, "smp.Unet", encoder="resnet18")
+    with pytest.raises(ValueError, match=r"'smp\.FPN' is unknown; choose one of smp\.Unet"):
+        convert(scse, "smp.FPN", encoder="resnet18")
 
 
 def test_names_of_smp_are_understood() -> None:
