@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from unetzoo.checkpoints import read_checkpoint
 
-__all__ = ["Start", "first_difference", "start_of"]
+__all__ = ["Start", "first_difference", "leaves", "start_of"]
 
 # where the run lies, how fast it is fed and what it prints: the weights come out the same
 WITHOUT_EFFECT = (
@@ -92,7 +92,7 @@ def _refuse_other_config(stored: Path, config: DictConfig) -> None:
 
 def first_difference(before: DictConfig, now: DictConfig) -> tuple[str, Any, Any] | None:
     """First key whose values differ and change what is trained, with both values ("absent" for none)."""
-    old, new = dict(_leaves(before)), dict(_leaves(now))
+    old, new = dict(leaves(before)), dict(leaves(now))
     for key in [*old, *(key for key in new if key not in old)]:
         ignored = any(key == skip or key.startswith(f"{skip}.") for skip in WITHOUT_EFFECT)
         if not ignored and old.get(key, "absent") != new.get(key, "absent"):
@@ -100,7 +100,9 @@ def first_difference(before: DictConfig, now: DictConfig) -> tuple[str, Any, Any
     return None
 
 
-def _leaves(config: DictConfig) -> Iterator[tuple[str, Any]]:
+def leaves(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Every value of a config with its key, ``model.encoder.channels`` ..., in order."""
+
     def walk(prefix: str, node: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(node, Mapping) and node:
             for key, value in node.items():

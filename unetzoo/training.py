@@ -27,8 +27,9 @@ from unetzoo.checkpoints import AtomicCheckpointIO, RunCheckpoint, atomic
 from unetzoo.datasets import SegmentationData
 from unetzoo.datasets.sampling import DrawSampler
 from unetzoo.inference.contract import DataSpec, ImageTarget
+from unetzoo.monitor import refuse_test_monitor
 from unetzoo.network import SegmentationNetwork
-from unetzoo.resume import Start, start_of
+from unetzoo.resume import Start, leaves, start_of
 from unetzoo.task import Task
 from unetzoo.transfer import start_from
 from unetzoo.zoo import build as build_model
@@ -57,6 +58,7 @@ def train(cfg: DictConfig) -> Path:
         KeyboardInterrupt: After Ctrl-C; the run can be continued.
     """
     run_dir = Path(cfg.run_dir)
+    refuse_test_monitor(leaves(cfg))
     # deterministic mode would write NaN into all memory it takes: slower, and only of use to find bugs
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     keep_freed_memory()

@@ -11,10 +11,13 @@ import onnx
 import pytest
 import rasterio
 import torch
+from omegaconf import OmegaConf
 from onnx import TensorProto, helper
 from PIL import Image
 
 from unetzoo.cli import main
+from unetzoo.monitor import refuse_test_monitor
+from unetzoo.resume import leaves
 
 CKPT, ONNX = "runs/tiny/checkpoints/best.ckpt", "runs/tiny/model.onnx"
 DATA = ["data=folder", "data.images=images", "data.masks=masks"]
@@ -315,3 +318,22 @@ def test_sweep_with_one_bad_job_is_partly_done(work: Path, capfd: pytest.Capture
     assert main([*TRAIN, "trainer.max_epochs=1", *jobs]) == 4
     assert "in_channels=5" in capfd.readouterr().err
     assert Path("runs/s1/checkpoints/best.ckpt").is_file()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["callbacks.monitor=test/dice"],
+        ["callbacks=early_stopping", "callbacks.early_stopping.monitor=test/dice"],
+    ],
+)
+def test_test_split_decides_nothing(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "experiment=demo", *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the test split is measured once" in line
+    assert "monitor val/" in line
+
+
+def test_monitor_of_test_in_a_config_file_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"callbacks\.stop\.monitor=test/dice"):
+        refuse_test_monitor(leaves(OmegaConf.create({"callbacks": {"stop": {"monitor": "test/dice"}}})))

@@ -1,14 +1,23 @@
 """Look at a data set before training on it, or hand it on.
 
 usage: unetzoo data check [data=...] [key=value ...]
+       unetzoo data split out=... [folds=...] [stratify=...] [tile=...] [blocks=...] [buffer=...] [data=...]
        unetzoo data to-nnunet out=... [data=...] [key=value ...]
 
   unetzoo data check data=folder data.images=img data.masks=msk
   unetzoo data check experiment=demo
+  unetzoo data split data=folder data.images=img data.masks=msk 'data.group="^([^_]+)_"' folds=5 out=folds.csv
+  unetzoo data split data=folder data.images=img data.masks=msk tile=512 blocks=200 buffer=20 out=blocks.csv
   unetzoo data to-nnunet data=acdc out=nnUNet_raw/Dataset501_ACDC
 
 check reads every image and mask once. Prints the bands, the classes with their ids, the cases of each split,
-and what is wrong, one sentence per file; exit code 2 if anything is.
+and what is wrong, one sentence per file; exit code 2 if anything is. Wrong is also what is on two sides of
+the split: a group, a file, a picture that looks the same, tiles that overlap or touch on the ground.
+split writes a manifest with the split in it, by whole groups and data.split_seed: train, val and test by
+data's fractions, or test and folds=N (train with data.fold=0, 1, ...); splits the set has stay
+(data.splits=null drops them). stratify=classes spreads the classes evenly, stratify=<column> what a
+manifest says. tile=N cuts scenes into tiles; blocks=N keeps squares of the ground together, in the units of
+the images' coordinate reference system, with buffer=N left out between splits.
 to-nnunet writes the set in nnU-Net's raw format: train and val for training, test beside it with its labels.
 """
 
@@ -25,7 +34,8 @@ if TYPE_CHECKING:
     from unetzoo.datasets import SegmentationData
 
 
-VERBS = ("check", "to-nnunet")
+SPLIT_OPTIONS = {"folds": int, "stratify": str, "tile": int, "blocks": int | float, "buffer": int | float}
+VERBS = ("check", "split", "to-nnunet")
 
 
 def run(args: list[str]) -> int:
@@ -36,14 +46,53 @@ def run(args: list[str]) -> int:
     verb, *rest = args
     if verb not in VERBS:
         raise ValueError(
-            f"data has no verb {verb!r}{did_you_mean(verb, VERBS)}; it has {' and '.join(VERBS)}, "
+            f"data has no verb {verb!r}{did_you_mean(verb, VERBS)}; it has {', '.join(VERBS)}, "
             "`unetzoo data check ...`"
         )
     if verb == "check":
         return run_app(_check, "train", rest, __doc__)
-    # out is no key of train.yaml
-    rest = [f"+{word}" if word.startswith("out=") else word for word in rest]
-    return run_app(_to_nnunet, "train", rest, __doc__)
+    # these are no keys of train.yaml
+    rest = [f"+{word}" if word.partition("=")[0] in ("out", *SPLIT_OPTIONS) else word for word in rest]
+    return run_app(_split if verb == "split" else _to_nnunet, "train", rest, __doc__)
+
+
+def _split(cfg: DictConfig) -> int:
+    from hydra.utils import instantiate
+
+    from unetzoo.datasets.manifest import write_manifest
+    from unetzoo.datasets.resplit import resplit
+
+    if "out" not in cfg or not str(cfg.out).endswith(".csv"):
+        raise ValueError("out=... is missing; give the manifest to write, such as out=folds.csv")
+    options = {key: cfg[key] for key in SPLIT_OPTIONS if key in cfg}
+    for key, value in options.items():
+        if key != "stratify" and (isinstance(value, bool) or not isinstance(value, SPLIT_OPTIONS[key])):
+            raise ValueError(f"{key}={value} is no number; give one, such as {key}=5")
+    data: SegmentationData = instantiate(cfg.data)
+    data.prepare_data()
+    cases, notes = resplit(data, **options, progress=_progress if sys.stderr.isatty() else None)
+    out = Path(cfg.out).resolve()
+    write_manifest(out, cases)
+    print(f"wrote       {out}")
+    for split in ("train", "val", "test"):
+        chosen = [case for case in cases if case.split == split]
+        print(f"{split:12}{len(chosen)} cases in {len({case.group for case in chosen})} groups")
+    folds = sorted({case.fold for case in cases if case.fold is not None})
+    for fold in folds:
+        print(f"fold {fold:<7}{sum(case.fold == fold for case in cases)} cases")
+    for note in notes:
+        print(f"note        {note}")
+    print(f"seed        {data.source.split_seed}")
+    where = f"data={_data_config()} data.manifest={out}"
+    where += "".join(f" data.{key}=null" for key in ("images", "masks", "splits") if cfg.data.get(key))
+    print(f"next        unetzoo train {where}" + (" data.fold=0 run_id=fold0" if folds else ""))
+    return 0
+
+
+def _data_config() -> str:
+    from hydra.core.hydra_config import HydraConfig
+
+    return str(HydraConfig.get().runtime.choices["data"])
 
 
 def _to_nnunet(cfg: DictConfig) -> int:

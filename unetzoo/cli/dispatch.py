@@ -17,12 +17,14 @@ from unetzoo.cli.suggest import did_you_mean
 VERBS = {
     "train": "train a model; the same command again resumes an unfinished run",
     "eval": "measure a checkpoint on a split: table per case, summary, HTML report",
+    "calibrate": "fit a temperature on val, so that probabilities come true as often as they say",
+    "compare": "evaluated runs with each other: paired differences, intervals, corrected p-values",
     "predict": "write label maps for files and folders, with the input's geometry",
     "export": "write an ONNX file that carries all it needs to run without torch",
     "list": "what there is: models, encoders, skips, decoders, heads, data, losses, experiments ...",
     "explain": "print the composed model: levels, parameters, MACs, memory of the skips",
     "doctor": "look at this installation and this machine, and say what is wrong",
-    "data": "`data check`: every file that would fail, before the first epoch; `data to-nnunet`",
+    "data": "`data check`: every file that would fail, and leaks; `data split`, `data to-nnunet`",
 }
 
 
@@ -72,7 +74,7 @@ def _run(args: list[str]) -> int:
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {verb:9}{what}" for verb, what in VERBS.items())
+    verbs = "\n".join(f"  {verb:11}{what}" for verb, what in VERBS.items())
     return f"""unetzoo: segmentation networks whose skip pathway is a part of its own
 
 usage: unetzoo <verb> [key=value ...]

@@ -17,10 +17,13 @@ import os
 from omegaconf import DictConfig
 
 from unetzoo.cli.app import run_app
+from unetzoo.monitor import refuse_test_monitor
 
 
 def run(args: list[str]) -> int:
     """Compose configs/train.yaml and train."""
+    # before composing, which knows a monitor in some callbacks only
+    refuse_test_monitor((key.lstrip("+"), value) for key, _, value in (word.partition("=") for word in args))
     return run_app(_train, "train", args, __doc__)
 
 

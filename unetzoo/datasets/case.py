@@ -1,13 +1,14 @@
 """One image with its mask or target image, as the sources list it and as it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..inference.contract import IGNORE
-from ..inference.geometry import Image
+from ..inference.geometry import Image, Window
+from .vector_labels import VectorLabels
 
 SPLITS = ("train", "val", "test")
 
@@ -22,6 +23,9 @@ class Case:
         group: Cases that belong together (patient, scene, video) share it and stay in one split.
         split: ``train``, ``val`` or ``test``; empty while undecided.
         target: Image that is to be predicted from this one, on the same grid.
+        fold: Of a cross-validation, from 0; None: takes no part in it.
+        window: The part of a large 2D image that is the case; None: all of it.
+        vector: How polygons become a mask, where the mask is a file of these.
     """
 
     name: str
@@ -30,6 +34,9 @@ class Case:
     group: str
     split: str = ""
     target: Path | None = None
+    fold: int | None = None
+    window: Window | None = None
+    vector: VectorLabels = field(default_factory=VectorLabels)
 
 
 class Listing(NamedTuple):
@@ -38,6 +45,15 @@ class Listing(NamedTuple):
     cases: list[Case]
     problems: list[str]
     notes: list[str]
+
+
+class Report(NamedTuple):
+    """Result of a check; every line is one sentence that names the file."""
+
+    problems: list[str]
+    """What will fail, or falsify results."""
+    notes: list[str]
+    """What one should know, such as empty masks, NaN, and the share of each class."""
 
 
 class Sample(NamedTuple):

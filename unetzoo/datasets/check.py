@@ -1,53 +1,59 @@
 """Read everything once and say, file by file, what will fail and why."""
 
-import hashlib
 import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..inference.contract import IGNORE, DataSpec
-from .case import Case, Sample
+from .case import Case, Report, Sample
+from .duplicates import Look, look
+from .footprints import Footprint, footprint
+from .leaks import find_leaks
 from .reader import read_case
-
-
-class Report(NamedTuple):
-    """Result of a check; every line is one sentence that names the file."""
-
-    problems: list[str]
-    """What will fail, or falsify results."""
-    notes: list[str]
-    """What one should know, such as empty masks, NaN, and the share of each class."""
 
 
 class _Finding(NamedTuple):
     problems: list[str]
     notes: list[str]
     pixels: Counter[int]
+    look: Look | None = None
+    place: Footprint | None = None
 
 
 def check_cases(
-    cases: Sequence[Case], spec: DataSpec, progress: Callable[[int, int], None] | None = None
+    cases: Sequence[Case],
+    spec: DataSpec,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    allow: Collection[str] = (),
 ) -> Report:
-    """Read all cases as training and evaluation will.
+    """Read all cases as training and evaluation will, and look for leaks between their splits.
 
     Args:
         progress: Called with the number of cases done and their total.
+        allow: Leaks that are told as notes, of `ALLOWABLE`.
     """
     problems, notes = [], []
     pixels: Counter[int] = Counter()
+    looks: list[tuple[Case, Look]] = []
+    places: list[tuple[Case, Footprint]] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, finding in enumerate(pool.map(lambda case: _check_case(case, spec), cases), 1):
+        findings = pool.map(lambda case: _check_case(case, spec), cases)
+        for done, (case, finding) in enumerate(zip(cases, findings, strict=True), 1):
             problems += finding.problems
             notes += finding.notes
             pixels += finding.pixels
+            looks += [] if finding.look is None else [(case, finding.look)]
+            places += [] if finding.place is None else [(case, finding.place)]
             if progress:
                 progress(done, len(cases))
-    problems += _same_pictures(cases)
+    leaks = find_leaks(cases, looks, places, allow)
+    problems += leaks.problems
+    notes += leaks.notes
     if spec.target is not None:
         return Report(problems, notes)
     total = max(1, pixels.total())
@@ -96,43 +102,20 @@ def _check_case(case: Case, spec: DataSpec) -> _Finding:
     if sample.target is not None:
         if not np.isfinite(sample.target).any():
             notes.append(f"{case.target}: has no pixel that counts")
-        return _Finding([], notes, Counter())
-    pixels = _count(sample, spec)
+        return _Finding([], notes, Counter(), look(sample.image), footprint(sample.image.geometry, case))
+    pixels = labelled_pixels(sample, spec)
     if not pixels:
         notes.append(f"{case.mask}: has no labelled pixel")
     elif not spec.multilabel and set(pixels) == {0}:
         notes.append(f"{case.mask}: holds only {spec.classes[0].name}")
-    return _Finding([], notes, pixels)
+    return _Finding([], notes, pixels, look(sample.image), footprint(sample.image.geometry, case))
 
 
-def _count(sample: Sample, spec: DataSpec) -> Counter[int]:
-    """Labelled pixels per class."""
+def labelled_pixels(sample: Sample, spec: DataSpec) -> Counter[int]:
+    """How many there are of each class that is there."""
     if spec.multilabel:
         return Counter(
             {i: int((layer == 1).sum()) for i, layer in enumerate(sample.mask) if (layer == 1).any()}
         )
     counts = np.bincount(sample.mask.ravel(), minlength=IGNORE + 1)[:IGNORE]
     return Counter({int(i): int(counts[i]) for i in np.flatnonzero(counts)})
-
-
-def _same_pictures(cases: Sequence[Case]) -> list[str]:
-    """Byte-identical images on two sides of a split."""
-    by_size: dict[int, list[Case]] = defaultdict(list)
-    for case in cases:
-        if case.image.is_file():
-            by_size[case.image.stat().st_size].append(case)
-    seen: dict[bytes, Case] = {}
-    problems = []
-    for case in (case for same in by_size.values() if len(same) > 1 for case in same):
-        other = seen.setdefault(_digest(case.image), case)
-        if other.split != case.split:
-            problems.append(
-                f"{case.image}: is the same file as {other.image}, but one is in {case.split} and one in "
-                f"{other.split}"
-            )
-    return problems
-
-
-def _digest(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -6,21 +6,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
 from ..inference.contract import ClassSpec, DataSpec, ImageTarget
+from ..inference.geometry import Image
+from ..inference.image import read_mask
 from .augment import Augment, Unchanged
-from .case import SPLITS, Case, Listing, Sample
-from .check import Report, check_cases, empty_splits
+from .case import SPLITS, Case, Listing, Report, Sample
+from .check import check_cases, empty_splits
 from .classes import parse_classes, short
+from .leaks import ALLOWABLE
 from .patches import Example, TrainPatches, WholeCases
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
 from .spec import default_patch, facts, normalisation_of, target_of
 from .survey import OnError, Survey, discover_classes, refuse, survey_images
+from .vector_labels import is_vector, vector_labels
 
 
 class SegmentationData(LightningDataModule):
@@ -32,6 +37,9 @@ class SegmentationData(LightningDataModule):
         images: Folder of images, paired by name with those in `masks`; or else:
         manifest: CSV with image, mask or target, split, group.
         splits: JSON with the file names of train, val and test.
+        fold: Of the manifest's column of that name: its cases are val, the other folds train.
+        allow: Leaks between splits that are known and are told as notes: ``neighbours``, tiles of one scene
+            that touch, and ``duplicates``, pictures that look the same.
         group: Regular expression; what it matches in a case's name is its group. None: the manifest's groups,
             or each case its own.
         val_fraction: Of all cases, cut off where no split is given; of the train cases where val is missing.
@@ -50,6 +58,7 @@ class SegmentationData(LightningDataModule):
         normalise: Arguments of ``Normalisation``; ``fixed`` without numbers takes mean and std from the
             training images.
         nodata: Raw value that means "no data", beside what the files declare.
+        vector: Arguments of ``VectorLabels`` where masks are files of polygons.
         patch: Size of training patches and of the tile at inference; None: the median image, at most 256 px
             or 64 voxels.
         samples_per_epoch: None: the number of train cases. Rounded up to whole batches.
@@ -57,6 +66,9 @@ class SegmentationData(LightningDataModule):
         augment: Applied to normalised training patches; None: nothing.
         cache: Keep decoded cases in memory.
         cache_gb: At most so much, shared by the workers.
+        metrics: The set's own measures, which `unetzoo eval` takes beside the usual ones, names of
+            ``unetzoo.metrics.EXTRAS``.
+        objects: Folder of masks that number the objects, named as the masks; ``masks``: the masks' ids do.
         generate: Makes the set in a folder it is given, if `root` does not exist yet.
     """
 
@@ -69,6 +81,8 @@ class SegmentationData(LightningDataModule):
         masks: str | Path | None = None,
         manifest: str | Path | None = None,
         splits: str | Path | None = None,
+        fold: int | None = None,
+        allow: Sequence[str] = (),
         group: str | None = None,
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
@@ -82,6 +96,7 @@ class SegmentationData(LightningDataModule):
         target: Mapping[str, Any] | None = None,
         normalise: Mapping[str, Any] | None = None,
         nodata: float | None = None,
+        vector: Mapping[str, Any] | None = None,
         patch: Sequence[int] | None = None,
         batch_size: int = 8,
         samples_per_epoch: int | None = None,
@@ -90,6 +105,8 @@ class SegmentationData(LightningDataModule):
         augment: Augment | None = None,
         cache: bool = True,
         cache_gb: float = 2.0,
+        metrics: Sequence[str] = (),
+        objects: str | Path | None = None,
         generate: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
@@ -101,7 +118,11 @@ class SegmentationData(LightningDataModule):
             )
         if ndim not in (None, 2, 3):
             raise ValueError(f"data.ndim={ndim} must be 2 or 3, or null to take it from the files")
+        if unknown := sorted({*allow} - {*ALLOWABLE}):
+            raise ValueError(f"data.allow has '{unknown[0]}'; what it may list is {', '.join(ALLOWABLE)}")
+        self.allow = tuple(allow)
         self.name = name
+        self.metrics, self.objects_from = tuple(metrics), objects
         self.source = Source(
             name=name,
             root=None if root is None else Path(root),
@@ -109,11 +130,13 @@ class SegmentationData(LightningDataModule):
             masks=masks,
             manifest=manifest,
             splits=splits,
+            fold=fold,
             group=group,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             split_seed=split_seed,
             generate=generate,
+            vector=vector_labels(vector or {}),
         )
         self.ndim = ndim
         self.bands = bands if bands is None or isinstance(bands, int) else tuple(bands)
@@ -172,6 +195,22 @@ class SegmentationData(LightningDataModule):
         """A whole case, from its files."""
         return read_case(case, self.spec)
 
+    @property
+    def numbers_objects(self) -> bool:
+        """Whether there are files that number the objects of the references."""
+        return self.objects_from == "masks" or (
+            self.objects_from is not None and (self._root / self.objects_from).is_dir()
+        )
+
+    def objects(self, case: Case, image: Image) -> np.ndarray:
+        """The numbers of a case's objects (*size), 0 for none, on the grid of its image."""
+        assert case.mask is not None
+        assert self.objects_from is not None
+        beside = self._root / self.objects_from / case.mask.name
+        return read_mask(
+            case.mask if self.objects_from == "masks" else beside, like=image, window=case.window
+        )
+
     def train_dataloader(self) -> DataLoader[Example]:
         """Batches of patches; the sampler's ``set_epoch`` chooses which."""
         cases = self._some("train")
@@ -213,11 +252,11 @@ class SegmentationData(LightningDataModule):
             case
             for case in listing.cases
             if (case.mask or case.target) is not None
-            and all(file is None or file.is_file() for file in (case.image, case.mask, case.target))
+            and all(file is None or file.exists() for file in (case.image, case.mask, case.target))
         ]
         try:
             survey, spec = self._lenient(there)
-            found = check_cases(there, spec, progress)
+            found = check_cases(there, spec, progress, allow=self.allow)
         except (ValueError, OSError) as error:
             return Report([*problems, str(error)], notes)
         problems += found.problems
@@ -228,6 +267,10 @@ class SegmentationData(LightningDataModule):
     def check(self) -> list[str]:
         """Every problem, one sentence each, naming the file."""
         return self.report().problems
+
+    @property
+    def _root(self) -> Path:
+        return self.source.root or Path()
 
     @cached_property
     def _reader(self) -> CachingReader:
@@ -281,8 +324,11 @@ class SegmentationData(LightningDataModule):
         return target_of(self.target, survey_images(training, bands=bands, nodata=None, on_error=on_error))
 
     def _discovered(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> tuple[ClassSpec, ...]:
+        masks = [case.mask for case in cases if case.mask is not None]
+        if any(map(is_vector, masks)):
+            return self.source.vector.classes(dict.fromkeys(masks), multilabel=self.multilabel)
         classes = discover_classes(
-            [case.mask for case in cases if case.mask is not None],
+            dict.fromkeys(case.mask for case in cases if case.mask is not None),  # windows share a mask
             survey.ndim,
             ignore_index=self.ignore_index,
             multilabel=self.multilabel,

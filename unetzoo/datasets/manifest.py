@@ -1,9 +1,12 @@
 """Cases from a manifest: a CSV with the columns image, mask or target, split and group."""
 
 import csv
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..inference.files import stem
+from ..inference.files import replacing, stem
+from ..inference.geometry import Window
 from .case import Case, Listing, split_of
 
 
@@ -11,8 +14,9 @@ def read_manifest(path: Path) -> Listing:
     """One case per row; paths are relative to the CSV's folder.
 
     Columns: ``image``; ``mask``, or ``target`` for the image to be predicted, beside which the mask may be
-    left out; optional ``split`` (empty: decided later), ``group`` (empty: the case is its own group) and
-    ``name``; any others are left alone.
+    left out; optional ``split`` (empty: decided later), ``group`` (empty: the case is its own group),
+    ``name``, ``fold`` (from 0) and ``window`` (first row, first column, rows and columns of the part of the
+    image that is the case); any others are left alone.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -40,7 +44,7 @@ def read_manifest(path: Path) -> Listing:
     cases: list[Case] = []
     problems: list[str] = []
     for line, row in rows:
-        keys = ("image", "mask", "target", "split", "group", "name")
+        keys = ("image", "mask", "target", "split", "group", "name", "fold", "window")
         values = {key: (row.get(key) or "").strip() for key in keys}
         where = f"{path}, line {line}"
         if not values["image"]:
@@ -55,7 +59,74 @@ def read_manifest(path: Path) -> Listing:
         if {"mask": mask, "target": target}[wanted] is None:
             problems.append(f"{where}: {values['image']} has no {wanted}")
         for kind, file_ in (("image", image), ("mask", mask), ("target", target)):
-            if file_ is not None and not file_.is_file():
+            if file_ is not None and not file_.exists():
                 problems.append(f"{where}: the {kind} {file_} does not exist")
-        cases.append(Case(name, image, mask, values["group"] or name, split, target))
+        try:
+            fold, window = _fold(values["fold"]), _window(values["window"])
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        cases.append(Case(name, image, mask, values["group"] or name, split, target, fold, window))
     return Listing(cases, problems, [])
+
+
+def write_manifest(path: Path, cases: Sequence[Case]) -> None:
+    """A table that `read_manifest` reads back; columns that no case fills are left out."""
+    rows = [
+        {
+            "image": _relative(case.image, path),
+            "mask": _relative(case.mask, path),
+            "target": _relative(case.target, path),
+            "split": case.split,
+            "fold": "" if case.fold is None else str(case.fold),
+            "group": case.group,
+            "name": case.name,
+            "window": ""
+            if case.window is None
+            else " ".join(
+                str(n) for n in (*(w.start for w in case.window), *(w.stop - w.start for w in case.window))
+            ),
+        }
+        for case in cases
+    ]
+    columns = [key for key in rows[0] if any(row[key] for row in rows)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_column(path: Path, column: str) -> dict[str, str]:
+    """One column of a manifest by the case's name.
+
+    Raises:
+        ValueError: If there is no such column.
+    """
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if column not in (reader.fieldnames or ()):
+            raise ValueError(f"{path}: has no column '{column}'; it has {', '.join(reader.fieldnames or ())}")
+        return {(row.get("name") or "").strip() or stem(row["image"].strip()): row[column] for row in reader}
+
+
+def _relative(file: Path | None, manifest: Path) -> str:
+    return "" if file is None else Path(os.path.relpath(file, manifest.parent)).as_posix()
+
+
+def _fold(text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise ValueError(f"fold '{text}' is no whole number from 0")
+    return int(text) if text else None
+
+
+def _window(text: str) -> Window | None:
+    if not text:
+        return None
+    numbers = text.split()
+    if len(numbers) != 4 or not all(n.isdecimal() for n in numbers) or "0" in numbers[2:]:
+        raise ValueError(
+            f"window '{text}' must be first row, first column, rows and columns, such as '0 512 256 256'"
+        )
+    row, column, height, width = map(int, numbers)
+    return slice(row, row + height), slice(column, column + width)

@@ -11,6 +11,7 @@ from ..inference.image import read_image, read_mask, read_target
 from ..inference.normalise import normalise
 from .case import Case, Sample, counted
 from .classes import encode
+from .vector_labels import is_vector
 
 
 def read_case(case: Case, spec: DataSpec) -> Sample:
@@ -19,7 +20,7 @@ def read_case(case: Case, spec: DataSpec) -> Sample:
     Raises:
         ValueError: If image, mask or target contradict the spec or each other; the message names the file.
     """
-    image = read_image(case.image, bands=spec.bands, nodata=spec.nodata)
+    image = read_image(case.image, bands=spec.bands, nodata=spec.nodata, window=case.window)
     if image.valid.ndim != spec.ndim:
         raise ValueError(f"{case.image}: is {image.valid.ndim}D but the data is {spec.ndim}D (data.ndim)")
     if spec.target is not None:
@@ -27,7 +28,12 @@ def read_case(case: Case, spec: DataSpec) -> Sample:
         return Sample(image, normalise(image, spec.normalisation), counted(target), target)
     if case.mask is None:
         raise ValueError(f"{case.image}: has no mask")
-    raw = read_mask(case.mask, like=image)
+    if is_vector(case.mask):
+        raw = case.vector.burn(case.mask, image, spec.classes, multilabel=spec.multilabel)
+    else:
+        raw = read_mask(case.mask, like=image, window=case.window)
+    if case.window is not None and not spec.multilabel and raw.ndim > spec.ndim and (raw == raw[:1]).all():
+        raw = raw[0]  # a grey mask saved as colour
     try:
         mask = encode(
             raw, spec.ndim, spec.classes, ignore_index=spec.ignore_index, multilabel=spec.multilabel
@@ -42,10 +48,10 @@ def _target(case: Case, image: Image, bands: Sequence[str]) -> np.ndarray:
     """The target (K, *size) float32; NaN where it or the image has no data, and where the mask is 0."""
     if case.target is None:
         raise ValueError(f"{case.image}: has no target, which data.target asks for; add it to the manifest")
-    target = read_target(case.target, image, bands=bands)
+    target = read_target(case.target, image, bands=bands, window=case.window)
     counts = image.valid & target.valid
     if case.mask is not None:
-        body = read_mask(case.mask, like=image)
+        body = read_mask(case.mask, like=image, window=case.window)
         counts &= body != 0 if body.ndim == counts.ndim else (body != 0).any(axis=0)
     return np.where(counts, target.data, np.nan).astype(np.float32)
 

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .case import Case, Listing
 from .folder import read_folder
 from .manifest import read_manifest
-from .splits import apply_splits, complete_splits, read_splits, regroup, torn_groups
+from .splits import apply_splits, choose_fold, complete_splits, read_splits, regroup, torn_groups
+from .vector_labels import VectorLabels
 
 _log = logging.getLogger(__name__)
 
@@ -27,24 +28,26 @@ class Source:
     masks: str | Path | None
     manifest: str | Path | None
     splits: str | Path | None
+    fold: int | None
     group: str | None
     val_fraction: float
     test_fraction: float
     split_seed: int
     generate: Callable[[Path], None] | None
+    vector: VectorLabels = field(default_factory=VectorLabels)
 
     def prepare(self) -> None:
         """Make a generated set on first use; other sets must be there."""
         if self.root is None:
             return
         if self.generate is not None:
-            if self.manifest is None or not self._path(self.manifest).is_file():
+            if self.manifest is None or not self.path(self.manifest).is_file():
                 _make(self.root, self.generate)
             return
         for path in (".", self.manifest, self.images, self.masks, self.splits):
-            if path is not None and not self._path(path).exists():
+            if path is not None and not self.path(path).exists():
                 raise FileNotFoundError(
-                    f"{self._path(path)}: does not exist; put the set there (docs/data.md says how to prepare"
+                    f"{self.path(path)}: does not exist; put the set there (docs/data.md says how to prepare"
                     " the public ones), or set paths.data to the folder of all sets, or data.root to this one"
                 )
 
@@ -55,27 +58,39 @@ class Source:
             FileNotFoundError: If a folder or table is missing.
             ValueError: If a table is broken, or no split can be made.
         """
-        self.prepare()
-        if self.manifest is not None and (self.images is not None or self.masks is not None):
-            raise ValueError("data.manifest and data.images or data.masks are both set; choose one way")
-        wanted = None if self.splits is None else read_splits(self._path(self.splits))
-        if self.manifest is not None:
-            found = read_manifest(self._path(self.manifest))
-        elif self.images is not None and self.masks is not None:
-            found = read_folder(self._path(self.images), self._path(self.masks), wanted)
-        else:
-            raise ValueError("data.images and data.masks, or data.manifest, must say where the data is")
-        if self.splits is not None and wanted is not None:
-            found = apply_splits(found, wanted, self._path(self.splits))
-        if not found.cases and not found.problems:
-            raise ValueError(f"{self._path(self.manifest or self.images or '')}: lists no image")
-        cases = regroup(found.cases, self.group) if self.group is not None else found.cases
+        found = self.find()
         cases = complete_splits(
-            cases, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.split_seed
+            found.cases,
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            seed=self.split_seed,
         )
         return Listing(cases, [*found.problems, *_same_names(cases), *torn_groups(cases)], found.notes)
 
-    def _path(self, path: str | Path) -> Path:
+    def find(self) -> Listing:
+        """As `list`, but what has no split yet stays undecided."""
+        self.prepare()
+        if self.manifest is not None and (self.images is not None or self.masks is not None):
+            raise ValueError("data.manifest and data.images or data.masks are both set; choose one way")
+        wanted = None if self.splits is None else read_splits(self.path(self.splits))
+        if self.manifest is not None:
+            found = read_manifest(self.path(self.manifest))
+        elif self.images is not None and self.masks is not None:
+            found = read_folder(self.path(self.images), self.path(self.masks), wanted)
+        else:
+            raise ValueError("data.images and data.masks, or data.manifest, must say where the data is")
+        if self.splits is not None and wanted is not None:
+            found = apply_splits(found, wanted, self.path(self.splits))
+        if not found.cases and not found.problems:
+            raise ValueError(f"{self.path(self.manifest or self.images or '')}: lists no image")
+        cases = [replace(case, vector=self.vector) for case in found.cases]
+        cases = regroup(cases, self.group) if self.group is not None else cases
+        if self.fold is not None:
+            cases = choose_fold(cases, self.fold)
+        return Listing(cases, found.problems, found.notes)
+
+    def path(self, path: str | Path) -> Path:
+        """Where a path of the config lies."""
         return Path(path) if self.root is None else self.root / path
 
 

@@ -52,6 +52,22 @@ def apply_splits(listing: Listing, wanted: Mapping[str, str], path: Path) -> Lis
     return Listing(cases, listing.problems + absent, listing.notes)
 
 
+def choose_fold(cases: Sequence[Case], fold: int) -> list[Case]:
+    """The cases of one fold as val and those of the others as train; cases of no fold stay as they are.
+
+    Raises:
+        ValueError: If there is no such fold.
+    """
+    folds = sorted({case.fold for case in cases if case.fold is not None})
+    if fold not in folds:
+        there = f"there are {', '.join(map(str, folds))}" if folds else "the manifest has no column 'fold'"
+        raise ValueError(f"data.fold={fold}: {there}; `unetzoo data split folds=5 out=...` makes folds")
+    return [
+        case if case.fold is None else replace(case, split="val" if case.fold == fold else "train")
+        for case in cases
+    ]
+
+
 def regroup(cases: Sequence[Case], pattern: str) -> list[Case]:
     """Take each case's group from its name: the groups of a regular expression joined, or its match."""
     try:

@@ -56,7 +56,7 @@ def survey_images(
     facts = []
     for case in (cases[i] for i in places):
         try:
-            facts.append(_look(case.image, bands, nodata))
+            facts.append(_look(case, bands, nodata))
         except (ValueError, OSError) as error:
             on_error(error)
     if not facts:
@@ -131,13 +131,13 @@ class _Facts(NamedTuple):
     squares: np.ndarray
 
 
-def _look(path: Path, bands: Sequence[str] | int | None, nodata: float | None) -> _Facts:
-    image = read_image(path, bands=bands, nodata=nodata)
+def _look(case: Case, bands: Sequence[str] | int | None, nodata: float | None) -> _Facts:
+    image = read_image(case.image, bands=bands, nodata=nodata, window=case.window)
     named = bands if bands is not None and not isinstance(bands, int) else image.bands
     values = image.data[:, image.valid].astype(np.float64)
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     return _Facts(
-        image=path,
+        image=case.image,
         bands=tuple(named) or default_bands(len(values)),
         size=image.valid.shape,
         spacing=image.spacing,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .files import FileError
-from .geometry import RasterGeometry, Rows, VolumeGeometry, has_data
+from .geometry import RasterGeometry, Rows, VolumeGeometry, Window, has_data
 from .source import Source
 
 # names that only count, as some programs and unetzoo itself give to bands without a name
@@ -57,7 +57,13 @@ class _Selected(Source):
         )
 
     def read(self, first: int, last: int) -> Rows:
-        data, valid = self._source.read(first, last)
+        return self._chosen(self._source.read(first, last))
+
+    def part(self, window: Window) -> Rows:
+        return self._chosen(self._source.part(window))
+
+    def _chosen(self, rows: Rows) -> Rows:
+        data, valid = rows
         if self._nodata is not None:
             valid = valid & has_data(data, self._nodata)
         if self._merged and not (data == data[:1]).all():

@@ -46,15 +46,16 @@ class RasterGeometry:
 
 @dataclass(frozen=True, eq=False)
 class VolumeGeometry:
-    """A NIfTI volume's place in the scanner.
+    """A volume's place in the scanner.
 
     Args:
         size: (z, y, x) in the closest canonical (RAS) orientation, the order of ``Image.data``.
         affine: (4, 4) from canonical voxel indices (x, y, z) to world coordinates.
-        header: The file's own header; outputs copy it.
+        header: What outputs copy: a NIfTI header, or the headers of a DICOM series.
         axes: (3, 2) nibabel orientation: which canonical axis each file axis is, and its sign.
         file_affine: (4, 4) from the file's own voxel indices to world coordinates.
         file_shape: The file's own spatial shape.
+        suffix: Ending of the format in which results keep all of this.
     """
 
     size: tuple[int, ...]
@@ -63,6 +64,7 @@ class VolumeGeometry:
     axes: np.ndarray
     file_affine: np.ndarray
     file_shape: tuple[int, ...]
+    suffix: str = ".nii.gz"
 
 
 Geometry = PictureGeometry | RasterGeometry | VolumeGeometry
@@ -94,6 +96,34 @@ class Image:
     spacing: tuple[float, ...] | None
     unit: str
     geometry: Geometry
+
+
+Window = tuple[slice, ...]
+"""A part of an image: where it starts and stops along each axis."""
+
+
+def cropped(geometry: Geometry, window: Window) -> Geometry:
+    """The place of a part of a picture or raster.
+
+    Raises:
+        ValueError: If the image is a volume.
+    """
+    if isinstance(geometry, VolumeGeometry):
+        raise ValueError("windows are parts of 2D images, and this is a volume")
+    size = tuple(part.stop - part.start for part in window)
+    if isinstance(geometry, PictureGeometry):
+        return PictureGeometry(size)
+    row, column = (part.start for part in window)
+    t = geometry.transform
+    moved = type(t)(t.a, t.b, t.c + t.a * column + t.b * row, t.d, t.e, t.f + t.d * column + t.e * row)
+    return RasterGeometry(
+        size=size,
+        crs=geometry.crs,
+        transform=t if t.is_identity else moved,
+        gcps=([], None),  # they count the whole image's pixels
+        rpcs=None,
+        point=geometry.point,
+    )
 
 
 def has_data(data: np.ndarray, nodata: float) -> np.ndarray:

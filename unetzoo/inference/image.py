@@ -1,17 +1,19 @@
 """Reading images and masks, whatever their format."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from . import nifti, pictures, raster
+from . import dicom, itk, nifti, pages, pictures, raster
 from .bands import default_bands, select_bands
 from .files import FileError, existing, suffix
 from .geometry import (
     Geometry,
     Image,
     PictureGeometry,
+    VolumeGeometry,
     Window,
     cropped,
     same_place,
@@ -25,28 +27,51 @@ __all__ = [
     "default_bands",
     "find_images",
     "image_size",
+    "is_image",
     "open_image",
     "read_image",
     "read_mask",
     "read_target",
 ]
 
-SUFFIXES = (*pictures.SUFFIXES, *raster.SUFFIXES, *nifti.SUFFIXES)
+SUFFIXES = (
+    *pictures.SUFFIXES,
+    *raster.SUFFIXES,
+    *nifti.SUFFIXES,
+    *itk.SUFFIXES,
+    *dicom.SUFFIXES,
+)
 """File name endings that can be read, in lower case."""
+
+SELF_CONTAINED = tuple(ending for ending in SUFFIXES if ending not in (".nhdr", ".mhd", ".vrt"))
+"""Without those of files that name others, which nobody may ask a server to read."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file has an ending that can be read, or a folder is an image itself: a DICOM series."""
+    if path.is_dir():
+        return dicom.is_series(path)
+    return path.name.lower().endswith(SUFFIXES) and path.is_file()
 
 
 def find_images(folder: str | Path) -> list[Path]:
-    """All readable files in a folder and its subfolders, sorted; hidden files are left out."""
+    """All images in a folder and its subfolders, sorted; hidden files are left out.
+
+    A folder of DICOM slices is one image, and they are none.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.name.lower().endswith(SUFFIXES)
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    found: list[Path] = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images = [Path(where) / name for name in files if not name.startswith(".")]
+        images = [path for path in images if is_image(path)]
+        if is_image(Path(where)):
+            found.append(Path(where))
+            images = [path for path in images if suffix(path) not in dicom.SUFFIXES]
+        found += images
+    return sorted(found)
 
 
 def open_image(
@@ -65,7 +90,7 @@ def open_image(
         FileNotFoundError: If there is no such file.
         ImportError: If the package that reads the format is not installed; names the extra.
     """
-    path = existing(path)
+    path = _there(path)
     source: Source
     match _format(path):
         case "picture":
@@ -75,6 +100,12 @@ def open_image(
             source = raster.RasterSource(path, count)
             if suffix(path) == ".png":
                 source.geometry = PictureGeometry(source.size)
+        case "pages":
+            source = pages.PagesSource(path, raster.page_count(path))
+        case "dicom":
+            source = dicom.open_series(path)
+        case "itk":
+            source = itk.open_itk(path)
         case _:
             source = nifti.VolumeSource(path)
     return select_bands(source, bands, nodata, path)
@@ -82,7 +113,7 @@ def open_image(
 
 def image_size(path: str | Path) -> tuple[int, ...]:
     """(H, W) or (z, y, x) that the file's header tells; no pixel is decoded. Errors as of `open_image`."""
-    path = existing(path)
+    path = _there(path)
     if _format(path) == "picture":
         return pictures.picture_size(path)
     with open_image(path) as source:
@@ -111,7 +142,7 @@ def read_mask(path: str | Path, like: Image | None = None, window: Window | None
     Raises:
         FileError: If the mask holds anything but ids, or does not fit the image.
     """
-    path = existing(path)
+    path = _there(path)
     ids: np.ndarray
     geometry: Geometry
     match _format(path):
@@ -121,8 +152,15 @@ def read_mask(path: str | Path, like: Image | None = None, window: Window | None
                 ids, geometry = ids[..., *window], cropped(geometry, window)
         case "raster":
             ids, geometry = raster.read_raster_mask(path, window)
+        case "dicom":
+            place = None if like is None else like.geometry
+            ids, geometry = dicom.read_segmentation(
+                path, place if isinstance(place, VolumeGeometry) else None
+            )
         case _:
-            ids, geometry = nifti.read_volume_mask(path)
+            with open_image(path) as source:
+                layers, geometry = source.image().data, source.geometry
+            ids = layers[0] if len(layers) == 1 else layers
     if ids.dtype.kind == "f":
         whole = np.isfinite(ids) & (ids == np.rint(ids)) & (np.abs(ids) < 2**31)
         if not whole.all():
@@ -157,10 +195,22 @@ def _require_place(path: Path, geometry: Geometry, like: Image, what: str) -> No
         )
 
 
+def _there(path: str | Path) -> Path:
+    """An image that exists: a file that is not empty, or a folder that is an image."""
+    path = Path(path)
+    return path if path.is_dir() and is_image(path) else existing(path)
+
+
 def _format(path: Path) -> str:
     ending = suffix(path)
+    if path.is_dir() or ending in dicom.SUFFIXES:
+        return "dicom"
     if ending in nifti.SUFFIXES:
-        return "volume"
+        return "nifti"
+    if ending in itk.SUFFIXES:
+        return "itk"
+    if ending in (".tif", ".tiff") and raster.page_count(path) > 1:
+        return "pages"
     if ending in raster.SUFFIXES or (ending == ".png" and pictures.is_deep(path)):
         return "raster"
     if ending in pictures.SUFFIXES:

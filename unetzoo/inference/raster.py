@@ -1,4 +1,4 @@
-"""TIFF and GeoTIFF through rasterio, with everything that says where the pixels lie."""
+"""TIFF, GeoTIFF, JPEG 2000 and virtual rasters through rasterio, with all that says where pixels lie."""
 
 import math
 import warnings
@@ -11,10 +11,13 @@ import numpy as np
 
 from .contract import ClassSpec
 from .files import FileError, reading, replacing
-from .geometry import RasterGeometry, Rows, has_data
+from .geometry import Geometry, RasterGeometry, Rows, Window, cropped, has_data
 from .source import Source
 
-SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff")
+SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".vrt")
+
+# a file is what its ending says: a virtual raster may name any other file, and must be called one
+_DRIVERS = {".jp2": "JP2OpenJPEG", ".vrt": "VRT", ".png": "PNG"}
 
 _BLOCK = 256
 _CACHE = 64 * 2**20  # bytes of decoded blocks that GDAL may keep
@@ -65,8 +68,12 @@ class RasterSource(Source):
 
     def read(self, first: int, last: int) -> Rows:
         """Rows over the whole width."""
+        return self.part((slice(first, last), slice(0, self._file.width)))
+
+    def part(self, window: Window) -> Rows:
+        """A window, of which no more than the blocks around it are decoded."""
         with reading(self._path, "a TIFF"), _frugal(), _quiet():
-            window = ((first, last), (0, self._file.width))
+            window = _rasterio().windows.Window.from_slices(*window)
             data: np.ndarray = self._file.read(window=window)
             if self._masked:
                 valid = self._file.dataset_mask(window=window) > 0
@@ -86,17 +93,21 @@ class RasterSource(Source):
         self._file.close()
 
 
-def read_raster_mask(path: Path) -> tuple[np.ndarray, RasterGeometry]:
+def read_raster_mask(path: Path, window: Window | None = None) -> tuple[np.ndarray, Geometry]:
     """Raw ids (H, W), or (K, H, W) of a raster with several bands that differ; palettes give indices.
 
     A band flagged as alpha is dropped if the others agree; else it is the fourth of four layers, see above.
     """
     with reading(path, "a TIFF"), _frugal(), _quiet(), _open(path) as source:
-        data = source.read()
+        place = _geometry(source)
+        inside = None if window is None else _rasterio().windows.Window.from_slices(*window)
+        data = source.read(window=inside)
         kinds = [kind.name for kind in source.colorinterp]
-        geometry = _geometry(source)
+    geometry = place if window is None else cropped(place, window)
     layers = data[[i for i, kind in enumerate(kinds) if kind != "alpha"]]
-    return data[0] if (layers == layers[:1]).all() else data, geometry
+    # bands that agree in a window may differ elsewhere
+    single = len(layers) == 1 or (window is None and (layers == layers[:1]).all())
+    return data[0] if single else data, geometry
 
 
 def write_raster(
@@ -180,12 +191,25 @@ def _whole_blocks(rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         yield rest
 
 
-def _open(path: Path) -> Any:
-    source = _rasterio().open(path)
-    if len(source.subdatasets) > 1:
-        raise FileError(
-            f"{path}: holds {len(source.subdatasets)} pages; save the page to use as a file of its own"
-        )
+def page_count(path: Path) -> int:
+    """Pages of a TIFF; overviews and masks are none."""
+    with reading(path, "a TIFF"), _quiet(), _rasterio().open(path, driver=_driver(path)) as source:
+        return max(1, len(source.subdatasets))
+
+
+def read_page(path: Path, page: int) -> np.ndarray:
+    """Bands (C, H, W) of a page, from 0."""
+    with reading(path, "a TIFF"), _frugal(), _quiet(), _open(path, page) as source:
+        return np.asarray(source.read())
+
+
+def _driver(path: Path) -> str:
+    return _DRIVERS.get(path.suffix.lower(), "GTiff")
+
+
+def _open(path: Path, page: int | None = None) -> Any:
+    name = str(path) if page is None else f"GTIFF_DIR:{page + 1}:{path}"
+    source = _rasterio().open(name, driver=_driver(path))
     if np.dtype(source.dtypes[0]).kind not in "iuf":
         raise FileError(
             f"{path}: bands of type {source.dtypes[0]} are not supported; store integers or floats"
@@ -240,6 +264,7 @@ def _rasterio() -> Any:
         import rasterio
         import rasterio.enums
         import rasterio.shutil
+        import rasterio.windows
     except ImportError as error:
         raise ImportError("TIFF files need rasterio: pip install 'unetzoo-runtime[geo]'") from error
     return rasterio

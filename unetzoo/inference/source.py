@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from .geometry import Geometry, Image, Rows
+from .geometry import Geometry, Image, Rows, Window, cropped
 
 PIECE = 2**24
 """Bytes that are read at a time where any number would do."""
@@ -50,13 +50,22 @@ class Source(ABC):
             FileError: If the file is damaged there.
         """
 
+    def part(self, window: Window) -> Rows:
+        """A window of a 2D image; formats that can decode less than whole rows do."""
+        rows, columns = window
+        data, valid = self.read(rows.start, rows.stop)
+        return Rows(data[..., columns], valid[..., columns])
+
     def close(self) -> None:  # noqa: B027  # most have nothing to let go of
         """Let go of the file."""
 
-    def image(self) -> Image:
-        """All of it."""
-        data, valid = self.read(0, self.size[0])
-        return Image(np.ascontiguousarray(data), valid, self.bands, self.spacing, self.unit, self.geometry)
+    def image(self, window: Window | None = None) -> Image:
+        """All of it, or a window of it."""
+        data, valid = self.read(0, self.size[0]) if window is None else self.part(window)
+        geometry = self.geometry if window is None else cropped(self.geometry, window)
+        if valid.shape != geometry.size:
+            raise ValueError(f"the window of {geometry.size} does not lie within the image of {self.size}")
+        return Image(np.ascontiguousarray(data), valid, self.bands, self.spacing, self.unit, geometry)
 
     def __enter__(self) -> Self:
         return self
@@ -86,9 +95,9 @@ class ImageSource(Source):
         """Views of the image."""
         return Rows(self._image.data[:, first:last], self._image.valid[first:last])
 
-    def image(self) -> Image:
-        """The image itself."""
-        return self._image
+    def image(self, window: Window | None = None) -> Image:
+        """The image itself, or a window of it."""
+        return self._image if window is None else super().image(window)
 
 
 def piece(size: Sequence[int], bytes_each: int) -> int:
