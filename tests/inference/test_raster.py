@@ -7,11 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.enums
+import rasterio.shutil
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
-from unetzoo.inference import ClassSpec, read_image, read_mask, write_labels, write_probabilities
+from unetzoo.datasets import Case, read_case
+from unetzoo.inference import (
+    ClassSpec,
+    Contract,
+    DataSpec,
+    Normalisation,
+    Predictor,
+    read_image,
+    read_mask,
+    write_labels,
+    write_probabilities,
+)
 
 CLASSES = [ClassSpec("ground", (0,), (1, 2, 3)), ClassSpec("house", (1,), (250, 0, 9))]
 BANDS = np.arange(1, 3 * 7 * 9 + 1, dtype=np.int16).reshape(3, 7, 9)
@@ -276,13 +289,88 @@ def test_mask_elsewhere_is_refused_but_rounding_is_not(geotiff: Callable[..., Pa
         read_mask(far, image)
 
 
-def test_file_with_several_pages_is_refused(tmp_path: Path) -> None:
+def stack(path: Path, sizes: list[int]) -> Path:
     import PIL.Image
 
-    pages = [PIL.Image.fromarray(np.full((4, 4), i, np.uint8)) for i in range(3)]
-    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(ValueError, match=r"stack\.tif: holds 3 pages"):
-        read_image(tmp_path / "stack.tif")
+    pages = [PIL.Image.fromarray(np.full((4, size), i, np.uint8)) for i, size in enumerate(sizes)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    return path
+
+
+def test_pages_are_slices_of_a_volume_there_and_back(tmp_path: Path) -> None:
+    image = read_image(stack(tmp_path / "stack.tif", [5, 5, 5]))
+    assert (image.data == np.arange(3)[None, :, None, None]).all()
+    assert image.data.shape == (1, 3, 4, 5)
+    assert (image.spacing, image.unit) == (None, "px")
+    write_labels(tmp_path / "out.tif", image.data[0] % 2, image, CLASSES)
+    np.testing.assert_array_equal(read_mask(tmp_path / "out.tif", like=image), image.data[0] % 2)
+
+
+def test_pages_that_differ_are_no_volume(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"stack\.tif: its pages differ in size"):
+        read_image(stack(tmp_path / "stack.tif", [5, 5, 2]))
+
+
+def test_virtual_raster_under_another_name_is_not_followed(
+    geotiff: Callable[..., Path], tmp_path: Path
+) -> None:
+    scene = geotiff(BANDS)
+    virtual(scene, tmp_path / "scene.vrt").rename(tmp_path / "innocent.tif")
+    with pytest.raises(ValueError, match=r"innocent\.tif: cannot be read as a TIFF"):
+        read_image(tmp_path / "innocent.tif")
+
+
+def virtual(scene: Path, path: Path) -> Path:
+    rasterio.shutil.copy(scene, path, driver="VRT")
+    return path
+
+
+def with_overviews(path: Path) -> Path:
+    with rasterio.open(path, "r+") as source:
+        source.build_overviews([2], rasterio.enums.Resampling.average)
+    return path
+
+
+@pytest.mark.parametrize("kind", [*MASKS[:-1], "virtual", "overviews", "uint16", "tiled float32", "jp2"])
+def test_predicting_and_training_see_the_same_pixels_of_every_raster(
+    geotiff: Callable[..., Path], tmp_path: Path, kind: str
+) -> None:
+    values = np.tile(np.arange(100, 4100, dtype=np.uint16).reshape(1, 40, 100), (3, 1, 1))[:, :, :64]
+    holes = np.zeros((40, 64), bool)
+    if kind in MASKS:
+        path, holes = masked_input(kind, geotiff)
+        with rasterio.open(path) as source:
+            values = source.read()[:3]
+    elif kind == "virtual":
+        path = virtual(geotiff(values), tmp_path / "scene.vrt")
+    elif kind == "overviews":
+        path = with_overviews(geotiff(values))
+    elif kind == "jp2":
+        path = tmp_path / "scene.jp2"
+        rasterio.shutil.copy(geotiff(values), path, driver="JP2OpenJPEG", QUALITY="100", REVERSIBLE="YES")
+    else:
+        dtype = kind.rpartition(" ")[2]
+        path = geotiff(values.astype(dtype), tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    ids = (np.nan_to_num(values[0].astype(float)) % 2).astype(np.uint8)
+    mask = geotiff(ids[None], "mask.tif")
+    data = DataSpec(
+        2,
+        ("red", "green", "blue"),
+        tuple(CLASSES),
+        Normalisation("fixed", mean=(0.0,) * 3, std=(1.0,) * 3),
+        (16, 16),
+    )
+    sample = read_case(Case("scene", path, mask, "scene"), data)
+    np.testing.assert_array_equal(sample.x, np.where(holes, 0, values).astype(np.float32))
+    np.testing.assert_array_equal(sample.mask, np.where(holes, 255, ids))
+
+    def odd(x: np.ndarray) -> np.ndarray:
+        return np.stack([0.5 - x[:, 0] % 2, x[:, 0] % 2 - 0.5], axis=1)
+
+    predictor = Predictor(odd, Contract("t", data, "softmax", (1, 1), True))
+    (tmp_path / "out").mkdir()
+    target = predictor.predict_file(path, tmp_path / "out")
+    np.testing.assert_array_equal(read_mask(target, like=sample.image), sample.mask)
 
 
 def test_scientific_tiff_without_a_place(geotiff: Callable[..., Path], tmp_path: Path) -> None:

@@ -68,3 +68,8 @@ def stem(path: str | Path) -> str:
     """File name without its ending."""
     name = Path(path).name
     return name[: len(name) - len(suffix(path))]
+
+
+def title(path: Path) -> str:
+    """What results of an image are called: its name without its ending, of which a folder of slices has none."""
+    return path.name if path.is_dir() and suffix(path) != ".zarr" else stem(path)

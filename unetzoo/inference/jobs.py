@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .files import stem
-from .image import find_images
+from .files import title
+from .image import find_images, is_image
 
 LEDGER = ".unetzoo-run.jsonl"
 """In the output folder while a run is not complete; the same command finishes the rest."""
@@ -23,7 +23,7 @@ class Task(NamedTuple):
 
 
 def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Task]:
-    """One task per file, per image in a folder, and per image in a manifest; subfolders are kept.
+    """One task per image, per image in a folder, and per image in a manifest; subfolders are kept.
 
     A manifest is a CSV file with the column ``image``, as for training: paths from the manifest's folder on.
 
@@ -35,19 +35,20 @@ def plan(inputs: Sequence[str | Path], out: str | Path) -> list[Task]:
     for given in map(Path, inputs):
         if not given.exists():
             raise FileNotFoundError(f"{given}: no such file or folder")
+        folder = given.is_dir() and not is_image(given)
         if given.suffix.lower() == ".csv":
             found = _listed(given)
         else:
-            found = find_images(given) if given.is_dir() else [given]
+            found = find_images(given) if folder else [given]
         if not found:
             raise ValueError(f"{given}: the folder holds no image that can be read")
-        base = given if given.is_dir() else given.parent
+        base = given if folder else given.parent
         for source in found:  # a manifest may list what lies elsewhere
             inside = source.parent.is_relative_to(base)
             tasks.append(Task(source, Path(out) / source.parent.relative_to(base) if inside else Path(out)))
     taken: dict[Path, Path] = {}
     for task in tasks:
-        name = task.folder / stem(task.source)
+        name = task.folder / title(task.source)
         if name in taken:
             raise ValueError(
                 f"{taken[name]} and {task.source} would both be written to {name}; "
@@ -88,8 +89,9 @@ def make_folder(folder: Path) -> bool:
 
 def key_of(source: Path, how: str) -> str:
     """Differs wherever a result would: by the input, as it is now, and by how it is predicted."""
-    known = source.stat()
-    told = json.dumps([str(source.resolve()), known.st_size, known.st_mtime_ns, how])
+    files = [source, *(sorted(source.rglob("*")) if source.is_dir() else [])]
+    known = [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in files)]
+    told = json.dumps([str(source.resolve()), known, how])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -114,7 +116,7 @@ class Ledger:
     def finished(self, key: str) -> Path | None:
         """The result of a task that was finished before, if it is still there."""
         target = self._finished.get(key)
-        return self.path.parent / target if target and (self.path.parent / target).is_file() else None
+        return self.path.parent / target if target and (self.path.parent / target).exists() else None
 
     def note(self, key: str, target: Path) -> None:
         """A task is finished."""

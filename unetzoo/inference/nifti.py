@@ -13,6 +13,7 @@ import numpy as np
 from .files import FileError, reading, replacing
 from .geometry import Rows, VolumeGeometry
 from .source import Source, piece
+from .volume import finite, from_canonical, nibabel, place_volume, spacing_of, to_canonical
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -28,10 +29,9 @@ class VolumeSource(Source):
     """
 
     def __init__(self, path: Path) -> None:
-        nibabel = _nibabel()
         self._path = path
         with reading(path, "NIfTI"):
-            self._file: Any = nibabel.load(path)
+            self._file: Any = nibabel().load(path)
             shape = self._file.shape
             kind = self._file.get_data_dtype().kind
             unit = self._file.header.get_xyzt_units()[0]
@@ -41,22 +41,7 @@ class VolumeSource(Source):
                 f"{path}: has shape {shape} and type {self._file.get_data_dtype()}; "
                 "a volume is (x, y, z) or (x, y, z, channels) of integers or floats"
             )
-        orientations = nibabel.orientations
-        axes = orientations.io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
-        if np.isnan(axes).any():
-            raise FileError(
-                f"{path}: the affine in its header is degenerate, so its axes have no direction; repair it"
-            )
-        spatial = (*shape[:3], 1)[:3]
-        geometry = VolumeGeometry(
-            size=tuple(spatial[int(np.argmax(axes[:, 0] == axis))] for axis in (2, 1, 0)),
-            affine=affine @ orientations.inv_ornt_aff(axes, spatial),
-            header=self._file.header.copy(),
-            axes=axes,
-            file_affine=affine,
-            file_shape=shape[:3],
-        )
-        lengths = np.linalg.norm(geometry.affine[:3, :3], axis=0) * _MILLIMETRES[unit]  # (x, y, z)
+        geometry = place_volume(path, shape[:3], affine, suffix=".nii.gz", header=self._file.header.copy())
         with reading(path, "NIfTI"):
             corner = self._file.dataobj[(slice(0, 1),) * len(shape)]
         self.geometry: VolumeGeometry
@@ -64,7 +49,7 @@ class VolumeSource(Source):
             geometry,
             shape[-1] if len(shape) > 3 else 1,
             corner.dtype.newbyteorder("="),
-            spacing=tuple(float(length) for length in lengths[::-1]),
+            spacing=spacing_of(geometry, _MILLIMETRES[unit]),
             unit="mm",
         )
         self._unpacked: Any = None
@@ -74,8 +59,7 @@ class VolumeSource(Source):
         with reading(self._path, "NIfTI"):
             values = self._values(first, last)
         data = np.ascontiguousarray(values.astype(self.dtype, copy=False))
-        valid = np.isfinite(data).all(axis=0) if data.dtype.kind == "f" else np.ones(data.shape[1:], bool)
-        return Rows(data, valid)
+        return Rows(data, finite(data))
 
     def close(self) -> None:
         """Remove what was unpacked."""
@@ -99,8 +83,7 @@ class VolumeSource(Source):
                 parts.append(self._seekable().dataobj[tuple(where)])
             values = np.concatenate(parts, axis=2)
         values = values.reshape(*(*values.shape[:3], 1)[:3], self.count)
-        oriented = _nibabel().orientations.apply_orientation(values, self.geometry.axes)
-        return np.asarray(oriented.transpose(3, 2, 1, 0))
+        return to_canonical(values, self.geometry)
 
     def _seekable(self) -> Any:
         """The file itself, or what a compressed one unpacks to."""
@@ -116,15 +99,8 @@ class VolumeSource(Source):
                 while rest > 0 and (part := packed.read(min(rest, 2**20))):
                     rest -= self._unpacked.write(part)
             self._unpacked.flush()
-            self._file = _nibabel().load(self._unpacked.name)
+            self._file = nibabel().load(self._unpacked.name)
         return self._file
-
-
-def read_volume_mask(path: Path) -> tuple[np.ndarray, VolumeGeometry]:
-    """Raw ids (z, y, x), or (K, z, y, x) of a file with channels, in canonical axes."""
-    with VolumeSource(path) as source:
-        data = source.image().data
-        return data[0] if len(data) == 1 else data, source.geometry
 
 
 def write_volume(
@@ -135,15 +111,15 @@ def write_volume(
     Args:
         slices: The result in canonical axes from bottom to top, in pieces (count, slices, y, x).
     """
-    nibabel = _nibabel()
+    nifti = nibabel()
     shape = like.file_shape if count == 1 else (*like.file_shape, count)
-    header = like.header.copy()
+    header = like.header.copy() if like.suffix == ".nii.gz" else _new_header()
     header.extensions.clear()  # they describe the input's intensities, and may name the patient
     header.set_data_dtype(dtype)
     header.set_slope_inter(1, 0)
     header.set_intent("none")
     header["cal_min"], header["cal_max"] = 0, 0
-    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    kind = nifti.Nifti2Image if isinstance(header, nifti.Nifti2Header) else nifti.Nifti1Image
     # an affine equal to the header's own leaves qform, sform and their codes untouched
     image = kind(np.broadcast_to(np.zeros((), dtype), shape), like.file_affine, header)
     image.update_header()
@@ -173,15 +149,12 @@ def _fill(
     path: Path, slices: Iterable[np.ndarray], like: VolumeGeometry, start: int, count: int, dtype: np.dtype
 ) -> None:
     """Put slices into a file of zeros whose values begin at byte ``start``."""
-    orientations = _nibabel().orientations
-    back = orientations.ornt_transform(np.stack([np.arange(3), np.ones(3)], axis=1), like.axes)
     shape = (*(*like.file_shape, 1)[:3], count)
     first = 0
     for block in slices:
         last = first + block.shape[1]
         axis, along = _file_slices(like, first, last)
-        # reversing all axes gives (x, y, z, K)
-        values = orientations.apply_orientation(block.T, back)
+        values = from_canonical(block, like)
         step = shape[2] if axis == 2 else piece((shape[2], *shape[:2]), dtype.itemsize * count)
         for begin in range(0, shape[2], step):
             # mapped anew each time: what was touched counts as this process's memory until it is let go
@@ -202,9 +175,8 @@ def _file_slices(like: VolumeGeometry, first: int, last: int) -> tuple[int, slic
     return axis, slice(like.size[0] - last, like.size[0] - first)
 
 
-def _nibabel() -> Any:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise ImportError("NIfTI files need nibabel: pip install 'unetzoo-runtime[med]'") from error
-    return nibabel
+def _new_header() -> Any:
+    """For volumes of other formats, whose world is in millimetres."""
+    header = nibabel().Nifti1Header()
+    header.set_xyzt_units("mm")
+    return header

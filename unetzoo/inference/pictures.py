@@ -67,11 +67,11 @@ def read_picture_mask(path: Path) -> tuple[np.ndarray, PictureGeometry]:
 
 def write_picture_labels(path: Path, labels: np.ndarray, classes: Sequence[ClassSpec]) -> None:
     """Label map (H, W) as a palette PNG in the classes' colours; no-data is index 255, shown transparent."""
-    pillow = _pillow()
+    pil = pillow()
     palette = np.zeros((256, 3), np.uint8)
     for index, known in enumerate(classes):
         palette[index] = known.colour
-    picture = pillow.fromarray(np.ascontiguousarray(labels, np.uint8))
+    picture = pil.fromarray(np.ascontiguousarray(labels, np.uint8))
     picture.putpalette(palette.tobytes())
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", transparency=IGNORE)
@@ -89,15 +89,15 @@ def _load(path: Path) -> "Picture":
 @contextmanager
 def _opened(path: Path) -> Iterator["Picture"]:
     """A picture whose header is read."""
-    pillow = _pillow()
+    pil = pillow()
     existing(path)
     with reading(path, "a picture"), warnings.catch_warnings():
         # from twice its limit on Pillow refuses, which is enough; large orthophotos are below
-        warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
+        warnings.simplefilter("ignore", pil.DecompressionBombWarning)
         try:
-            with pillow.open(path) as opened:
+            with pil.open(path) as opened:
                 yield opened
-        except pillow.DecompressionBombError as error:
+        except pil.DecompressionBombError as error:
             raise FileError(f"{path}: too large for a picture ({error}); store it as a tiled TIFF") from error
 
 
@@ -121,7 +121,8 @@ def _native(picture: "Picture") -> np.ndarray:
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def _pillow() -> ModuleType:
+def pillow() -> ModuleType:
+    """The package's module of images."""
     try:
         import PIL.Image
     except ImportError as error:

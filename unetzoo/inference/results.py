@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import nifti, pictures, raster
+from . import dicom, itk, nifti, pages, pictures, raster
 from .contract import IGNORE, ClassSpec
 from .files import replacing, suffix
 from .geometry import Geometry, Image, RasterGeometry, VolumeGeometry
@@ -22,7 +22,7 @@ class Result:
         dtype: uint8 of label maps, float32 of anything else.
         nodata: What a GeoTIFF marks as no data.
         names: Of the bands, for the GeoTIFF.
-        classes: With colours, of a label map of one layer.
+        classes: With colours, of a label map.
         layers: Whether this is something else than one label per pixel, which a PNG cannot hold.
     """
 
@@ -33,11 +33,16 @@ class Result:
     classes: tuple[ClassSpec, ...] = ()
     layers: bool = True
 
+    @property
+    def numbers(self) -> bool:
+        """Whether it is numbers and no labels, which a DICOM segmentation cannot hold."""
+        return self.dtype != "uint8"
+
 
 def labels_of(classes: Sequence[ClassSpec], *, many: bool) -> Result:
     """The file of a label map; ``many`` for one layer per class."""
     if many:
-        return Result(len(classes), "uint8", IGNORE, tuple(c.name for c in classes))
+        return Result(len(classes), "uint8", IGNORE, tuple(c.name for c in classes), tuple(classes))
     return Result(1, "uint8", IGNORE, ("class",), tuple(classes), layers=False)
 
 
@@ -53,11 +58,17 @@ def write_result(
     Raises:
         ValueError: If the format would lose the image's place or the result's layers.
     """
-    require_format(path, like, layers=what.layers)
+    require_format(path, like, layers=what.layers, numbers=what.numbers)
     if path.suffix.lower() == ".npy":
         _write_array(path, rows, like, what)
     elif isinstance(like, VolumeGeometry):
-        nifti.write_volume(path, rows, like, count=what.count, dtype=what.dtype)
+        if suffix(path) in dicom.SUFFIXES:
+            dicom.write_segmentation(path, np.concatenate([*rows], axis=1), like, what.classes)
+        elif suffix(path) == pages.SUFFIX:
+            pages.write_pages(path, rows, like)
+        else:
+            write = itk.write_itk if suffix(path) in itk.SUFFIXES else nifti.write_volume
+            write(path, rows, like, count=what.count, dtype=what.dtype)
     elif path.suffix.lower() == ".png":
         labels = np.concatenate([piece[0] for piece in rows])
         pictures.write_picture_labels(path, labels, what.classes)
@@ -77,13 +88,20 @@ def write_result(
         )
 
 
-def output_suffix(geometry: Geometry, *, layers: bool = False) -> str:
-    """Ending of the files that keep an image's place; ``layers`` for results with several bands."""
+def output_suffix(geometry: Geometry, *, layers: bool = False, numbers: bool = False) -> str:
+    """Ending of the files that keep an image's place.
+
+    Args:
+        layers: For results with several bands.
+        numbers: For results that are no labels; they need several bands in pictures, too.
+    """
     if isinstance(geometry, VolumeGeometry):
-        return ".nii.gz"
+        if geometry.suffix == pages.SUFFIX and (layers or numbers):
+            return ".npy"
+        return ".nii.gz" if numbers and geometry.suffix == dicom.SUFFIX else geometry.suffix
     if isinstance(geometry, RasterGeometry):
         return ".tif"
-    return ".npy" if layers else ".png"
+    return ".npy" if layers or numbers else ".png"
 
 
 def write_labels(path: str | Path, labels: np.ndarray, like: Image, classes: Sequence[ClassSpec]) -> None:
@@ -126,11 +144,15 @@ def write_values(path: str | Path, values: np.ndarray, like: Image, names: Seque
     write_result(Path(path), [values], like.geometry, Result(len(values), "float32", math.nan, tuple(names)))
 
 
-def require_format(path: Path, like: Geometry, *, layers: bool) -> None:
+def require_format(path: Path, like: Geometry, *, layers: bool, numbers: bool = False) -> None:
     """Refuse a format that would lose the image's place or the result's layers."""
     allowed: tuple[str, ...]
     if isinstance(like, VolumeGeometry):
-        allowed = nifti.SUFFIXES
+        allowed = (*nifti.SUFFIXES, ".nrrd", ".mha")
+        if like.suffix == dicom.SUFFIX and not numbers:
+            allowed += (dicom.SUFFIX,)
+        if like.suffix == pages.SUFFIX:
+            allowed += (".npy",) if layers or numbers else (pages.SUFFIX,)
     elif isinstance(like, RasterGeometry) and (like.georeferenced or layers):
         allowed = raster.SUFFIXES
     elif isinstance(like, RasterGeometry):
