@@ -3,21 +3,22 @@
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from torch import Tensor, nn
 
+from unetzoo.inference.cleaning import Cleaning
 from unetzoo.inference.contract import DataSpec
 from unetzoo.safe import check_targets
 
 if TYPE_CHECKING:
     from unetzoo.network import SegmentationNetwork
 
-__all__ = ["HubMixin", "Saved", "from_pretrained", "load", "read"]
+__all__ = ["HubMixin", "Saved", "from_pretrained", "load", "read", "store"]
 
 _WEIGHTS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"
 
@@ -30,12 +31,16 @@ class HubMixin:
         data: What the model was trained on, or ``None``.
         run_config: The whole composed config of the training run as YAML, or empty.
         metrics: Validation measures of the checkpoint the weights came from.
+        temperature: Divides the logits before they become probabilities, see ``unetzoo calibrate``.
+        cleaning: What is done to label maps, likewise.
     """
 
     config: dict[str, Any] | None = None
     data: DataSpec | None = None
     run_config: str = ""
     metrics: Mapping[str, float]
+    temperature: float = 1.0
+    cleaning: tuple[Cleaning, ...] = ()
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write ``model.safetensors``, ``config.json`` and a model card into a folder.
@@ -58,6 +63,8 @@ class HubMixin:
             "data": self.data.to_dict() if self.data else None,
             "run_config": self.run_config,
             "metrics": dict(getattr(self, "metrics", {})),
+            "temperature": self.temperature,
+            "cleaning": [asdict(how) for how in self.cleaning],
         }
         temporary = folder / f".{uuid4().hex}"
         try:
@@ -125,6 +132,8 @@ class Saved:
     data: DataSpec | None
     run_config: str
     metrics: Mapping[str, float]
+    temperature: float = 1.0
+    cleaning: tuple[Cleaning, ...] = ()
 
 
 def read(path: str | Path) -> Saved:
@@ -165,6 +174,7 @@ def load(path: str | Path) -> "SegmentationNetwork":
             "it was written by another version or edited"
         ) from error
     model.data, model.run_config, model.metrics = saved.data, saved.run_config, saved.metrics
+    model.temperature, model.cleaning = saved.temperature, saved.cleaning
     return model.eval()
 
 
@@ -190,6 +200,30 @@ def from_pretrained(name: str | Path) -> "SegmentationNetwork":
     return load(folder)
 
 
+def store(path: Path, *, temperature: float, cleaning: Sequence[Cleaning]) -> None:
+    """Write what was found on val into a checkpoint or a folder of `save_pretrained`; all else stays."""
+    import torch
+
+    from unetzoo.checkpoints import atomic, read_checkpoint
+
+    found = {"temperature": temperature, "cleaning": [asdict(how) for how in cleaning]}
+    if path.is_dir():
+        text = (path / _CONFIG).read_text()
+        with atomic(path / _CONFIG) as file:
+            file.write(json.dumps({**json.loads(text), **found}, indent=2).encode())
+    else:
+        checkpoint = read_checkpoint(path)
+        checkpoint["unetzoo"] |= found
+        with atomic(path) as file:
+            torch.save(checkpoint, file)
+
+
+def _found(values: Mapping[str, Any]) -> tuple[float, tuple[Cleaning, ...]]:
+    """Temperature and cleaning, as `store` has written them, if it has."""
+    cleaning = tuple(Cleaning(**how) for how in values.get("cleaning", ()))
+    return float(values.get("temperature", 1.0)), cleaning
+
+
 def _read_folder(path: Path) -> Saved:
     from safetensors.torch import load_file
 
@@ -197,6 +231,7 @@ def _read_folder(path: Path) -> Saved:
         config = json.loads((path / _CONFIG).read_text())
         data = DataSpec.from_dict(config["data"]) if config["data"] else None
         model, run_config, metrics = config["model"], config["run_config"], config["metrics"]
+        found = _found(config)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path}: the folder has no {_CONFIG}; it was not written by save_pretrained"
@@ -209,7 +244,7 @@ def _read_folder(path: Path) -> Saved:
         raise FileNotFoundError(f"{path}: the folder has no {_WEIGHTS}") from error
     except Exception as error:  # safetensors has one error type of its own, not exported
         raise ValueError(f"{path / _WEIGHTS}: cannot be read as safetensors ({_line(error)})") from error
-    return Saved(path, model, weights, data, run_config, metrics)
+    return Saved(path, model, weights, data, run_config, metrics, *found)
 
 
 def _read_checkpoint(path: Path) -> Saved:
@@ -224,7 +259,7 @@ def _read_checkpoint(path: Path) -> Saved:
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     spec = DataSpec.from_dict(json.loads(ours["data"]))
-    return Saved(path, config["model"], weights, spec, ours["config"], ours["metrics"])
+    return Saved(path, config["model"], weights, spec, ours["config"], ours["metrics"], *_found(ours))
 
 
 def _without_downloads(config: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,11 @@ class TorchNetwork:
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.model = model.eval().to(self.device).to(memory_format=self.layout)
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return sum(p.numel() for p in self.model.parameters())
+
     @cached_property
     def identity(self) -> str:
         """Differs between two models; what an interrupted run has made by another is not gone on with."""
@@ -126,4 +131,6 @@ def contract_of(
         weights_sha256=weights_sha256,
         metrics=dict(getattr(model, "metrics", {}) if metrics is None else metrics),
         config=model.run_config,
+        temperature=model.temperature,
+        cleaning=model.cleaning,
     )

@@ -54,7 +54,7 @@ def prune(model: SegmentationNetwork, depth: int) -> UNet:
     inner, way_up = small.skip, small.decoder
     assert isinstance(inner, NestedSkip)
     assert isinstance(way_up, ConvDecoder)
-    small.metrics = {}  # they were measured on the whole network
+    small.metrics, small.temperature, small.cleaning = {}, 1.0, ()  # they were found with the whole network
     small.encoder.truncate(depth)
     rows = small.encoder.levels
     way_up.ups = nn.ModuleList(inner.ups[f"{i}_{depth - i}"] for i in range(depth))

@@ -94,7 +94,7 @@ def test_objects_are_those_of_the_set_where_it_numbers_them(tmp_path: Path) -> N
     assert f1(objects="masks") == f1(objects="numbers") == pytest.approx(2 / 3)  # one of two is found
 
 
-def seven(predict: bool = True) -> tuple[FakeData, Predictor]:
+def seven() -> tuple[FakeData, Predictor]:
     """Seven noisy squares, and a convolution that finds them more or less."""
     random = np.random.default_rng(0)
     samples = {}
@@ -105,6 +105,7 @@ def seven(predict: bool = True) -> tuple[FakeData, Predictor]:
         )
     data = FakeData(make_spec(), samples, {f"case{i}": f"patient{i // 2}" for i in range(7)})
     network = torch.nn.Conv2d(1, 2, 3, padding=1)
+    assert network.bias is not None
     with torch.no_grad():
         network.weight[:] = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1) / 2
         network.bias[:] = torch.tensor([2.0, -2.0])

@@ -8,6 +8,7 @@ import pytest
 from tests.evaluation.conftest import FakeData, FakeSample, make_image, make_spec
 
 from unetzoo.evaluation.temperature import calibrate, fit_temperature, negative_log_likelihood
+from unetzoo.inference.cleaning import Cleaning
 from unetzoo.inference.contract import IGNORE, Contract
 from unetzoo.inference.predictor import Predictor
 
@@ -53,14 +54,15 @@ def noisy() -> tuple[FakeData, Predictor]:
         samples[f"c{i}"] = FakeSample(make_image(true[None]), mask)
     data = FakeData(make_spec(), samples)
     contract = Contract("t", data.spec, "sigmoid", (1, 1), True)
-    return data, Predictor(lambda batch: batch, contract)
+    return data, Predictor(lambda batch: (batch - 0.5) * 60, contract)
 
 
 def test_calibrating_refuses_the_test_split_and_fits_on_labelled_pixels_of_cases() -> None:
     data, predictor = noisy()
     with pytest.raises(ValueError, match="split=test is for measuring alone"):
         calibrate(predictor, data, "test")
-    data.cases = lambda split, cases=data.cases("test"): cases  # type: ignore[method-assign,misc]
+    cases = data.cases("test")
+    data.cases = lambda split: cases  # type: ignore[method-assign]
     fit = calibrate(predictor, data, "val")
     assert fit.pixels == 3 * 20 * 24
     assert fit.after < fit.before
@@ -68,14 +70,15 @@ def test_calibrating_refuses_the_test_split_and_fits_on_labelled_pixels_of_cases
 
 def test_a_folder_of_save_pretrained_keeps_its_temperature(tmp_path: Path) -> None:
     import unetzoo
-    from unetzoo.hub import load, store_temperature
+    from unetzoo.hub import load, store
     from unetzoo.predictor import Predictor as TorchPredictor
 
     model = unetzoo.create_model("unet", encoder="conv2d", in_channels=1, classes=2)
     model.data = make_spec()
     model.save_pretrained(tmp_path / "m")
     before = json.loads((tmp_path / "m/config.json").read_text())
-    store_temperature(tmp_path / "m", 1.75)
+    store(tmp_path / "m", temperature=1.75, cleaning=[Cleaning(1, fill=True)])
     after = json.loads((tmp_path / "m/config.json").read_text())
-    assert after == {**before, "temperature": 1.75}
-    assert TorchPredictor(load(tmp_path / "m")).contract.temperature == 1.75
+    assert {key for key in after if after[key] != before[key]} == {"temperature", "cleaning"}
+    contract = TorchPredictor(load(tmp_path / "m")).contract
+    assert (contract.temperature, contract.cleaning) == (1.75, (Cleaning(1, fill=True),))

@@ -73,7 +73,7 @@ def test_hd_and_assd_equal_all_distances_between_border_pixels(
 def test_cldice_equals_its_formula_on_both_skeletons(size: tuple[int, ...]) -> None:
     a, b = blobs(size, 4, 3), blobs(size, 5, 3)
     b |= a & (np.indices(size)[-1] < size[-1] // 2)
-    lines = [skeletonize(m) for m in (a, b)]
+    lines = [skeletonize(m) for m in (a, b)]  # type: ignore[no-untyped-call]
     precision, recall = (lines[0] & b).sum() / lines[0].sum(), (lines[1] & a).sum() / lines[1].sum()
     assert score(a, b, "cldice")["cldice"] == pytest.approx(2 * precision * recall / (precision + recall))
 
@@ -85,7 +85,9 @@ def test_boundary_iou_equals_repeated_erosion(size: tuple[int, ...]) -> None:
     steps = round(0.02 * float(np.linalg.norm(size)))
 
     def rim(mask: np.ndarray) -> np.ndarray:
-        return np.asarray(mask & ~ndimage.binary_erosion(mask, np.ones((3,) * mask.ndim), iterations=steps))
+        return np.asarray(
+            mask & ~ndimage.binary_erosion(mask, np.ones((3,) * mask.ndim, bool), iterations=steps)
+        )
 
     expected = (rim(a) & rim(b)).sum() / (rim(a) | rim(b)).sum()
     assert score(a, b, "boundary_iou")["boundary_iou"] == pytest.approx(expected)
@@ -120,7 +122,7 @@ def test_panoptic_quality_equals_torchmetrics(seed: int) -> None:
     for mask in (a, b):
         numbers, _ = ndimage.label(mask, np.ones((3, 3)))
         maps.append(torch.from_numpy(np.stack([mask.astype(np.int64), numbers], -1)[None]))
-    theirs = panoptic_quality(*maps, things={1}, stuffs={0}, return_per_class=True)
+    theirs = panoptic_quality(maps[0], maps[1], things={1}, stuffs={0}, return_per_class=True)
     assert score(a, b, "pq")["pq"] == pytest.approx(float(theirs[0, 0]))
 
 
@@ -146,10 +148,11 @@ def test_scores_per_object_equal_loops_over_objects(seed: int) -> None:
 
     def far(one: np.ndarray, others: list[np.ndarray]) -> float:
         other = partner(one, others)
-        return min(float(hausdorff_distance(one, o)) for o in (others if other is None else [other]))
+        near = others if other is None else [other]
+        return min(float(hausdorff_distance(one, o)) for o in near)  # type: ignore[no-untyped-call]
 
     def side(ones: list[np.ndarray], value: Callable[[np.ndarray], float]) -> float:
-        return sum(one.sum() * value(one) for one in ones) / sum(one.sum() for one in ones)
+        return float(sum(one.sum() * value(one) for one in ones) / sum(one.sum() for one in ones))
 
     both = side(wanted, lambda w: dice(w, partner(w, found))) + side(
         found, lambda f: dice(f, partner(f, wanted))

@@ -5,6 +5,8 @@ usage: unetzoo eval ckpt=... [split=test] [out=...] [key=value ...]
   unetzoo eval ckpt=runs/demo-seed0/checkpoints/best.ckpt split=test
   unetzoo eval ckpt=model.onnx data.root=/elsewhere        the same set, moved
   unetzoo eval ckpt=best.ckpt data=folder data.images=img data.masks=msk     another set
+  unetzoo eval ckpt=best.ckpt metrics=[cldice,ece,brier]   more measures, calibration in the report
+  torchrun --nproc-per-node 4 -m unetzoo eval ckpt=best.ckpt     by four processes, the same table
 
 The data is what the model was trained on, as its file says, changed by data.key=value. Writes cases.csv,
 summary.json and, for classes, report.html, which opens without network.
@@ -16,12 +18,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from unetzoo.cli.app import run_app
-from unetzoo.cli.suggest import did_you_mean, one_of
 from unetzoo.cli.trained import open_predictor, run_folder
-
-# what may differ without the model's data being another kind of data
-_WHERE = {"root", "images", "masks", "manifest", "splits", "group", "name"}
-_SPLIT = {"val_fraction", "test_fraction", "split_seed", "num_workers", "cache", "cache_gb", "seed"}
+from unetzoo.cli.trained_data import ELSEWHERE, data_of
 
 
 def run(args: list[str]) -> int:
@@ -34,18 +32,26 @@ def run(args: list[str]) -> int:
 
 
 def _eval(cfg: DictConfig, chosen: str | None) -> int:
+    from unetzoo.evaluation.gather import joined
+
+    with joined():
+        return _measure(cfg, chosen)
+
+
+def _measure(cfg: DictConfig, chosen: str | None) -> int:
     from unetzoo.evaluation import evaluate, evaluate_images
+    from unetzoo.evaluation.gather import first
 
     ckpt = Path(cfg.ckpt)
     predictor = open_predictor([ckpt], overlap=cfg.overlap)
     spec = predictor.contract.data
     changes = OmegaConf.to_container(cfg.data)
     assert isinstance(changes, dict)
-    data = _data(predictor.contract.config, str(ckpt), chosen, {str(k): v for k, v in changes.items()})
-    if chosen is None and changes.keys() <= _WHERE | _SPLIT:
+    data = data_of(predictor.contract.config, str(ckpt), chosen, {str(k): v for k, v in changes.items()})
+    if chosen is None and changes.keys() <= ELSEWHERE | {"metrics", "objects"}:
         data.spec = spec  # bands, classes and statistics stay those of training
     out = Path(cfg.out) if cfg.out else run_folder(ckpt) / "eval" / str(cfg.split)
-    options = {
+    options: dict[str, Any] = {
         "flips": cfg.flips,
         "batch_size": cfg.batch_size,
         "checkpoint": ckpt if ckpt.is_file() else None,
@@ -54,41 +60,13 @@ def _eval(cfg: DictConfig, chosen: str | None) -> int:
         print(evaluate_images(predictor, data, cfg.split, out, **options).text())
     else:
         options |= {"empty": cfg.empty, "nsd_tolerance": cfg.nsd_tolerance, "run_dir": run_folder(ckpt)}
-        print(evaluate(predictor, data, cfg.split, out, **options).text())
+        options |= {"metrics": data.metrics if cfg.metrics is None else list(cfg.metrics)}
+        summary = evaluate(predictor, data, cfg.split, out, parquet=cfg.parquet, **options)
+        if not first():
+            return 0
+        print(summary.text())
         print(f"report      {out / 'report.html'}")
     print(f"table       {out / 'cases.csv'}")
     if ckpt.suffix != ".onnx":
         print(f"next        unetzoo export ckpt={ckpt}")
     return 0
-
-
-def _data(config: str, source: str, chosen: str | None, changes: dict[str, Any]) -> Any:
-    """The data module of the model's config, or of a chosen data config, with changes.
-
-    Raises:
-        ValueError: If the file has no config, it would call foreign code, or a change names no key of it.
-    """
-    from hydra import compose
-    from hydra.utils import instantiate
-
-    from unetzoo.safe import check_targets
-
-    if chosen is not None:
-        found = OmegaConf.to_container(compose("train", overrides=[f"data={chosen}"]), resolve=True)
-    else:
-        found = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
-    data = found.get("data") if isinstance(found, dict) else None
-    if not isinstance(data, dict):
-        raise ValueError(f"{source}: does not say what it was trained on; choose data=...")
-    unknown = [key for key in changes if key not in data]
-    if unknown:
-        keys = [key for key in data if not key.startswith("_")]
-        hint = did_you_mean(unknown[0], keys)
-        raise ValueError(
-            f"data.{unknown[0]} is not a key of the data config{hint}; it has {one_of(keys, 30)}"
-        )
-    # nothing is augmented here, and the recipe may need packages of its own
-    data |= changes | {"augment": None}
-    if chosen is None:
-        check_targets(data, source)
-    return instantiate(data)

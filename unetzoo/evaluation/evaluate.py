@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -160,11 +159,10 @@ def evaluate(
     bar.close()
     names = [case.name for case in cases]
     results = gather(own, lambda result: result.name, names)
-    parts = gather(
-        [(str(mine[0].name), gallery, study.seconds, study.pixels)] if mine else [], itemgetter(0), names
-    )
-    gallery.join([part[1] for part in parts], names)
-    pixels, seconds = (sum(part[i] for part in parts) for i in (3, 2))
+    part = _Part(mine[0].name, gallery, study.seconds, study.pixels) if mine else None
+    parts = gather([part] if part else [], lambda part: part.name, names)
+    gallery.join([part.gallery for part in parts], names)
+    seconds, pixels = sum(part.seconds for part in parts), sum(part.pixels for part in parts)
     origin = replace(
         origin_of(predictor.contract, data, split, checkpoint, time.perf_counter() - started),
         parameters=parameters_of(predictor),
@@ -183,6 +181,19 @@ def evaluate(
         write_summary(out_dir / "summary.json", summary.to_dict())
         write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves)
     return summary
+
+
+class _Part(NamedTuple):
+    """What a process has beside its results.
+
+    Args:
+        name: Of its first case.
+    """
+
+    name: str
+    gallery: Gallery
+    seconds: float
+    pixels: int
 
 
 class _Study:

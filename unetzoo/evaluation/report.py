@@ -108,7 +108,7 @@ def _reliability(summary: Summary, results: Sequence[CaseResult]) -> tuple[list[
         bins = [result.scores[k].reliability for result in results]
         known = [item for item in bins if item is not None]
         if known:
-            pixels, said, true = (np.sum([item[i] for item in known], axis=0) for i in range(3))
+            pixels, said, true = np.sum([(r.pixels, r.confidence, r.hits) for r in known], axis=0)
             used = pixels > 0
             curves[name] = list(
                 zip((said[used] / pixels[used]).tolist(), (true[used] / pixels[used]).tolist(), strict=True)

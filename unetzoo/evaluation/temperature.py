@@ -8,9 +8,11 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
+from unetzoo.evaluation.cleaning import CleaningChoice
 from unetzoo.evaluation.evaluate import Cases, cases_of
 from unetzoo.evaluation.protocol import same
 from unetzoo.inference.contract import IGNORE, Contract
+from unetzoo.inference.decode import labels_of_logits
 from unetzoo.inference.progress import Bar
 from unetzoo.metrics import Reliability, reliability
 
@@ -52,13 +54,22 @@ class Fit(NamedTuple):
 
 
 def calibrate(
-    predictor: PredictsLogits, data: Cases, split: str, *, batch_size: int = 4, seed: int = 0
+    predictor: PredictsLogits,
+    data: Cases,
+    split: str,
+    *,
+    batch_size: int = 4,
+    seed: int = 0,
+    cleaning: CleaningChoice | None = None,
 ) -> Fit:
     """Fit the temperature of a model on the cases of a split.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, section 4.2: the one that
     makes the labels most likely. Labels that are predicted do not change. At most 20,000 labelled pixels of
     each case take part.
+
+    Args:
+        cleaning: Is shown the label map of every case, if it is given.
 
     Raises:
         ValueError: If the split is test, or the model predicts an image.
@@ -80,6 +91,9 @@ def calibrate(
         predictor.check(sample.image, case.name)
         found = predictor.logits(sample.image, batch_size=batch_size, progress=bar.part)
         flat, mask = found.reshape(len(found), -1), sample.mask.reshape(-1, found[0].size)
+        if cleaning is not None:
+            reference = sample.mask if contract.data.multilabel else sample.mask[None]
+            cleaning.add(labels_of_logits(found, contract), reference)
         known = np.flatnonzero((mask != IGNORE).all(0))
         chosen = random.choice(known, min(PER_CASE, len(known)), replace=False)
         logits.append(flat[:, chosen].astype(np.float64))
@@ -101,7 +115,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Fit:
         raise ValueError("no case of the split has a labelled pixel; calibrate on another split")
     found = minimize_scalar(
         lambda log: negative_log_likelihood(logits / math.exp(log), labels),
-        bounds=tuple(math.log(limit) for limit in LIMITS),
+        bounds=(math.log(LIMITS[0]), math.log(LIMITS[1])),
         method="bounded",
         options={"xatol": 1e-4},
     )

@@ -17,6 +17,7 @@ from .limits import Limits
 from .memory import parse_bytes
 from .predictor import Predictor
 from .validate import validate
+from .vector import FORMATS
 
 OK, USER_ERROR, PARTLY_DONE = 0, 2, 4
 
@@ -112,7 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", type=Path, help="ONNX file")
     parser.add_argument(
-        "inputs", nargs="*", type=Path, help="images (PNG, JPG, TIFF, NIfTI ...) or folders of them"
+        "inputs",
+        nargs="*",
+        type=Path,
+        help="images (PNG, TIFF, NIfTI, folders of DICOM slices ...) or folders of them",
     )
     parser.add_argument("-o", "--out", type=Path, help="folder for the label maps, made if missing")
     parser.add_argument(
@@ -122,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="see whether the file keeps what its contract says, and stop"
     )
     parser.add_argument("--probabilities", action="store_true", help="also write the classes' probabilities")
+    parser.add_argument(
+        "--entropy", action="store_true", help="also write how unsure the model is, 0 to 1 per pixel"
+    )
     parser.add_argument(
         "--flips", action="store_true", help="average over mirrored images: slower, often better"
     )
@@ -134,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--blend", choices=BLENDS, help="where tiles overlap, default the model's")
     parser.add_argument("--cloud", action="store_true", help="write GeoTIFFs as cloud-optimised ones")
+    parser.add_argument(
+        "--format", metavar="nii.gz", help="of label maps of volumes, default that of the input"
+    )
+    parser.add_argument("--vector", choices=[*FORMATS], help="also write the classes' polygons")
+    parser.add_argument(
+        "--simplify", default="0", metavar="2px", help="tolerance of the polygons, 2px or 1.5m, default none"
+    )
     parser.add_argument(
         "--max-ram", metavar="2GB", help="refuse what would hold more than this beside the network"
     )

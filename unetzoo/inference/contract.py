@@ -6,6 +6,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import Any, Self, get_args, get_origin
 
+from .cleaning import Cleaning
+from .quantisation import Quantisation
+
 SCHEMA_VERSION = 1
 METADATA_KEY = "unetzoo"
 """Key of the contract in the ``metadata_props`` of an ONNX file."""
@@ -200,6 +203,9 @@ class Contract:
     divisor: tuple[int, ...]
     dynamic_size: bool
     overlap: float = 0.25
+        temperature: Divides the logits before they become probabilities; labels do not depend on it.
+        cleaning: What is done to label maps in the end.
+        quantisation: How it is computed in fewer bits than float32; None: it is not.
     blend: str = "gaussian"
     licence: str = ""
     weights_sha256: str = ""
@@ -213,6 +219,9 @@ class Contract:
         if (self.activation == "none") != (self.data.target is not None):
             raise ValueError(
                 f"activation '{self.activation}' does not go with data that has "
+    quantisation: Quantisation | None = None
+    temperature: float = 1.0
+    cleaning: tuple[Cleaning, ...] = ()
                 f"{'classes' if self.data.target is None else 'a target image'}; "
                 "none is for target images, softmax and sigmoid are for classes"
             )
@@ -230,6 +239,13 @@ class Contract:
             raise ValueError(f"blend '{self.blend}' is unknown; choose {', '.join(BLENDS)}")
 
     def to_json(self) -> str:
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature {self.temperature} must be a positive number")
+        first = 0 if self.data.multilabel else 1
+        if not all(first <= how.index < classes and how.smallest >= 0 for how in self.cleaning):
+            raise ValueError(
+                f"cleaning {self.cleaning} is for classes {first} to {classes - 1} and sizes of 0 or more"
+            )
         """The contract with its schema version, as it stands in the file."""
         values = {**_plain(asdict(self)), "data": self.data.to_dict()}
         return json.dumps({"schema": SCHEMA_VERSION, **values})
@@ -240,6 +256,12 @@ class Contract:
 
         Raises:
             ValueError: If the text is no contract, or one of another schema version.
+        if self.quantisation is None:  # runtimes that know no quantisation can read the rest
+            del values["quantisation"]
+        if self.temperature == 1:
+            del values["temperature"]
+        if not self.cleaning:
+            del values["cleaning"]
         """
         try:
             values = json.loads(text)

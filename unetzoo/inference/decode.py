@@ -38,12 +38,31 @@ def labels_of_logits(logits: np.ndarray, contract: Contract) -> np.ndarray:
 
 def probabilities_of_logits(logits: np.ndarray, contract: Contract) -> np.ndarray:
     """(channels, *size) to (K, *size); one logit for two classes gives both their probabilities."""
+    if contract.temperature != 1:
+        logits = logits / np.float32(contract.temperature)
     if contract.activation == "softmax":
         exponentials = np.exp(logits - logits.max(axis=0))
         return np.asarray(exponentials / exponentials.sum(axis=0))
     # the logistic function in a form that does not overflow
     p = np.exp(-np.logaddexp(np.float32(0), -logits))
     return p if contract.data.multilabel else np.concatenate([1 - p, p])
+
+
+def entropies(contract: Contract) -> int:
+    """How many layers of entropy there are: one, or one per class if classes overlap."""
+    return len(contract.data.classes) if contract.data.multilabel else 1
+
+
+def entropy_of_logits(logits: np.ndarray, contract: Contract) -> np.ndarray:
+    """(channels, *size) to (1, *size), or (K, *size) if classes overlap: 0 where sure, 1 where all is equal.
+
+    Shannon entropy of the probabilities over the largest there is, ``-sum(p log p) / log(K)``.
+    """
+    p = probabilities_of_logits(logits, contract)
+    several = np.stack([p, 1 - p]) if contract.data.multilabel else p[:, None]
+    tiny = np.finfo(np.float32).tiny
+    nats = -(several * np.log(np.maximum(several, tiny))).sum(axis=0)
+    return np.asarray(nats / np.log(len(several)), np.float32)
 
 
 def values_of_outputs(outputs: np.ndarray, contract: Contract) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A contract in words, for people who were only given the file."""
 
+from .cleaning import words
 from .contract import Contract, Normalisation
 from .normalise import IMAGENET_MEAN, IMAGENET_STD
 
@@ -22,11 +23,18 @@ def describe(contract: Contract) -> str:
         )
     lines.append(f"gives          {_gives(contract)}")
     lines += [f"  {index:>3}          {c.name}  rgb{c.colour}" for index, c in enumerate(data.classes)]
+    lines += [f"cleaned        {data.classes[how.index].name}: {words(how)}" for how in contract.cleaning]
     lines.append(f"licence        {contract.licence or 'not stated'}")
     lines += [
         f"{'metrics' if i == 0 else '':<14} {k} = {v:.4g}"
         for i, (k, v) in enumerate(contract.metrics.items())
     ]
+    if (less := contract.quantisation) is not None:
+        drop = "" if less.drop is None else f", 95 % of the drop {less.drop[0]:.4f} to {less.drop[1]:.4f}"
+        lines.append(
+            f"computed in    {less.precision}: Dice {less.dice_after:.4f}, {less.dice_before:.4f} in float32 "
+            f"({less.cases} val case(s){drop})"
+        )
     if contract.weights_sha256:
         lines.append(f"weights        sha256 {contract.weights_sha256}")
     return "\n".join(lines)

@@ -34,14 +34,19 @@ class Ensemble:
             _require_same(members[0], member)
         self.members = list(members)
         self.contract = replace(
-            first, name=f"mean of {len(members)} x {first.name}", weights_sha256="", metrics={}
+            first,
+            name=f"mean of {len(members)} x {first.name}",
+            weights_sha256="",
+            metrics={},
+            temperature=1.0,  # each member has its own
+            cleaning=first.cleaning if all(m.contract.cleaning == first.cleaning for m in members) else (),
         )
         identities = [getattr(member.network, "identity", None) for member in members]
         self.identity = None if None in identities else " ".join(map(str, identities))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Logits of a batch."""
-        answers = (member.network(batch) for member in self.members)
+        answers = (member.network(batch) / np.float32(member.contract.temperature) for member in self.members)
         if self.contract.activation == "none":
             return _mean(answers)
         if self.contract.activation == "softmax":

@@ -1,7 +1,7 @@
 """One file on its way to its results; whatever goes wrong with it is told and leaves the others alone."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import NamedTuple, TypedDict
@@ -9,10 +9,19 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from .check import check_source
+from .cleaning import cleaned_pieces
 from .contract import IGNORE, Contract
-from .decode import labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
-from .files import FileError, stem
-from .geometry import RasterGeometry
+from .decode import (
+    channels,
+    entropies,
+    entropy_of_logits,
+    labels_of_logits,
+    probabilities_of_logits,
+    require_classes,
+    values_of_outputs,
+)
+from .files import FileError, stem, title
+from .geometry import Geometry, RasterGeometry
 from .image import open_image
 from .imagejob import Decode, ImageJob, Output, Progress
 from .jobs import key_of
@@ -21,6 +30,7 @@ from .results import Result, labels_of, output_suffix, require_format, write_res
 from .source import Source
 from .spool import Spool
 
+from .vector import parse_tolerance, require_polygons, write_polygons
 DEFAULT_BATCH = 4
 _WORTH_TELLING = 200 * 10**6  # bytes
 
@@ -31,20 +41,28 @@ class Options(TypedDict, total=False):
     Keys:
         probabilities: Also write ``<name>_probabilities`` (GeoTIFF, 4D NIfTI, or .npy).
         flips: Average over mirrored windows.
+        entropy: Also write ``<name>_entropy``: how unsure the network is, 0 to 1, see `entropy_of_logits`.
         rotations: Average over windows turned by quarters in the plane.
         batch_size: Windows per call of the network, of several files where these are small; default 4.
         max_ram: Bytes, or text such as ``2GB``, that tiling may hold beside the network; a file that needs
             more is refused before it is read.
         cloud: Write GeoTIFFs as cloud-optimised ones.
     """
+        format: Ending of label maps, such as ``nii.gz`` for a DICOM series; None: that of the input's format.
+        vector: Also write polygons, ``geojson`` or ``gpkg``; see `write_polygons`.
+        simplify: Tolerance of the polygons, ``2px`` or ``1.5m``; see `write_polygons`.
 
     probabilities: bool
     flips: bool
+    entropy: bool
     rotations: bool
     batch_size: int
     max_ram: str | float | None
     cloud: bool
 
+    format: str | None
+    vector: str | None
+    simplify: str | float
 
 def require_sensible(options: Options) -> None:
     """Refuse once what every file would be refused for.
@@ -129,8 +147,13 @@ class FileJob:
         """Write the results under their names."""
         self._image().done()
         for path, result, spool in self._outputs:
+        contract = self.contract
             cloud = self.options.get("cloud", False)
-            write_result(path, spool.pieces(), self._image().source.geometry, result, cloud=cloud)
+            pieces: Iterable[np.ndarray] = spool.pieces()
+            if result.dtype == "uint8":
+                pieces = cleaned_pieces(pieces, contract.cleaning, layers=contract.data.multilabel)
+            write_result(path, pieces, self._file().geometry, result, cloud=cloud)
+        self._polygons()
         self.outcome = Outcome(self.source, self._outputs[0].path, None)
         self._close(keep=False)
         self.ended(self)
@@ -149,6 +172,28 @@ class FileJob:
         self._close(keep=True)
 
     def _image(self) -> ImageJob:
+    def _polygons(self) -> None:
+        """The label map's outlines, if they are wanted."""
+        source, form = self._file(), self.options.get("vector")
+        if form is not None:
+            tolerance = parse_tolerance(self.options.get("simplify", 0), source.spacing, source.unit)
+            labels = self._outputs[0].path
+            target = labels.with_name(f"{stem(labels)}.{form}")
+            data = self.contract.data
+            write_polygons(
+                target,
+                labels,
+                source.geometry,
+                data.classes,
+                multilabel=data.multilabel,
+                tolerance=tolerance,
+            )
+
+    def _file(self) -> Source:
+        """The image on its own grid."""
+        assert self._opened is not None
+        return self._opened
+
         assert self._opening is not None
         return self._opening.result()
 
@@ -191,15 +236,17 @@ class FileJob:
     def _wanted(self, source: Source) -> list[tuple[Path, Result, Decode, float]]:
         """The files to write, what they hold, how it is made, and what stands where there is no data."""
         data, geometry = self.contract.data, source.geometry
-        if self.options.get("probabilities", False):
+        if self.options.get("probabilities", False) or self.options.get("entropy", False):
             require_classes(self.contract)
         layers = data.multilabel or data.target is not None
         target = self.target
-        if target.is_dir():
-            target = target / (stem(self.source) + output_suffix(geometry, layers=layers))
+        if target.is_dir() and target.suffix != ".zarr":
+            usual = output_suffix(geometry, layers=layers, numbers=data.target is not None)
+            ending = self.options.get("format") or usual
+            target = target / f"{title(self.source)}.{ending.removeprefix('.')}"
         if target.resolve() == self.source.resolve():
             raise ValueError(f"{target}: would overwrite the input; choose another folder or name")
-        require_format(target, geometry, layers=layers)
+        require_format(target, geometry, layers=layers, numbers=data.target is not None)
         if not target.parent.is_dir():
             raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
         names = data.outputs
@@ -207,12 +254,16 @@ class FileJob:
         if data.target is not None:
             return [(target, numbers, values_of_outputs, math.nan)]
         wanted: list[tuple[Path, Result, Decode, float]] = [
+        self._require_polygons(source, target)
             (target, labels_of(data.classes, many=data.multilabel), labels_of_logits, IGNORE)
         ]
         if self.options.get("probabilities", False):
-            beside = target.with_name(f"{stem(target)}_probabilities{output_suffix(geometry, layers=True)}")
-            missing = math.nan if isinstance(geometry, RasterGeometry) else 0.0
-            wanted.append((beside, numbers, probabilities_of_logits, missing))
+            wanted.append(self._beside(target, geometry, "probabilities", numbers, probabilities_of_logits))
+        if self.options.get("entropy", False):
+            count = entropies(self.contract)
+            layers_of = names if count > 1 else ("entropy",)
+            result = Result(count, "float32", math.nan, layers_of)
+            wanted.append(self._beside(target, geometry, "entropy", result, entropy_of_logits))
         return wanted
 
     def _allow(self, source: Source) -> None:
@@ -220,6 +271,24 @@ class FileJob:
         need, limit = memory_of(source, self.contract, self.options), self.options.get("max_ram")
         size = " x ".join(map(str, source.size))
         if limit is not None and need > parse_bytes(limit):
+    def _beside(
+        self, target: Path, geometry: Geometry, word: str, result: Result, decode: Decode
+    ) -> tuple[Path, Result, Decode, float]:
+        """Numbers that lie beside the label map, as an entry of `_wanted`."""
+        path = target.with_name(f"{stem(target)}_{word}{output_suffix(geometry, layers=True, numbers=True)}")
+        return path, result, decode, math.nan if isinstance(geometry, RasterGeometry) else 0.0
+
+    def _require_polygons(self, source: Source, target: Path) -> None:
+        """Refuse polygons that could not be made in the end."""
+        form = self.options.get("vector")
+        if form is None:
+            return
+        require_classes(self.contract)
+        require_polygons(form, source.geometry, str(self.source))
+        parse_tolerance(self.options.get("simplify", 0), source.spacing, source.unit)
+        if target.suffix == ".npy":
+            raise FileError(f"{self.source}: layers of a picture have no polygons; store it as TIFF")
+
             raise FileError(
                 f"{self.source}: {size} pixels take {readable(need)} of memory beside the network, more than "
                 f"max_ram={limit}; allow more, or take a smaller batch_size or overlap"

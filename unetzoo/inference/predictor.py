@@ -11,6 +11,7 @@ import numpy as np
 from .backends import open_network
 from .bulk import Bulk
 from .check import check_image
+from .cleaning import clean
 from .contract import IGNORE, Contract
 from .decode import channels, labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
 from .ensemble import Ensemble, Member
@@ -120,7 +121,7 @@ class Predictor:
     def labels(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
         """The label map of an image alone; arguments and errors as of `predict`."""
         require_classes(self.contract)
-        return self._compute(image, [self._label_map()], how)[0]
+        return self._cleaned(self._compute(image, [self._label_map()], how)[0])
 
     def predict(self, image: Image, **how: Unpack[Seen]) -> Prediction:
         """Labels and probabilities of an image.
@@ -136,7 +137,8 @@ class Predictor:
         """
         require_classes(self.contract)
         kept = _Kept(probabilities_of_logits, len(self.contract.data.classes), "float32", 0)
-        return Prediction(*self._compute(image, [self._label_map(), kept], how))
+        labels, probabilities = self._compute(image, [self._label_map(), kept], how)
+        return Prediction(self._cleaned(labels), probabilities)
 
     def values(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
         """The image predicted from an image, (K, *size) float32 in the target's unit, NaN without data.
@@ -267,6 +269,13 @@ class Predictor:
 
     def _label_map(self) -> "_Kept":
         data = self.contract.data
+    def _cleaned(self, labels: np.ndarray) -> np.ndarray:
+        layers = self.contract.data.multilabel
+        if not self.contract.cleaning:
+            return labels
+        whole = clean(labels if layers else labels[None], self.contract.cleaning, layers=layers)
+        return whole if layers else np.asarray(whole[0])
+
         return _Kept(
             labels_of_logits,
             len(data.classes) if data.multilabel else 1,

@@ -41,11 +41,6 @@ class Reliability(NamedTuple):
         total = self.pixels.sum()
         return self.squares / float(total) if total else float("nan")
 
-    def __add__(self, other: object) -> "Reliability":  # type: ignore[override]
-        """Both together."""
-        assert isinstance(other, Reliability)
-        return Reliability(*(a + b for a, b in zip(self, other, strict=True)))
-
 
 def reliability(probabilities: np.ndarray, reference: np.ndarray) -> Reliability:
     """Sort the pixels of one class by their probability.

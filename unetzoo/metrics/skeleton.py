@@ -20,6 +20,6 @@ def centreline_dice(prediction: np.ndarray, reference: np.ndarray) -> float:
     except ImportError as error:
         raise ImportError("cldice needs scikit-image; pip install 'unetzoo[skeleton]'") from error
 
-    precision = float(reference[np.asarray(skeletonize(prediction), bool)].mean())
-    sensitivity = float(prediction[np.asarray(skeletonize(reference), bool)].mean())
+    lines = [skeletonize(mask) > 0 for mask in (prediction, reference)]  # type: ignore[no-untyped-call]
+    precision, sensitivity = float(reference[lines[0]].mean()), float(prediction[lines[1]].mean())
     return 2 * precision * sensitivity / (precision + sensitivity) if precision + sensitivity else 0.0

@@ -53,6 +53,12 @@ const quantisation = record({
   patches: optional(whole, 0),
   left_out: optional(list(text), []),
 });
+const cleaning = record({
+  index: whole,
+  largest: optional(flag, false),
+  smallest: optional(whole, 0),
+  fill: optional(flag, false),
+});
 const contract = record({
   name: text,
   data: dataSpec,
@@ -66,6 +72,8 @@ const contract = record({
   metrics: optional(values(number), {}),
   config: optional(text, ""),
   quantisation: optional(quantisation, null),
+  temperature: optional(number, 1),
+  cleaning: optional(list(cleaning), []),
 });
 
 type Read<T> = T extends Reader<infer V> ? V : never;
