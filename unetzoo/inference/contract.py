@@ -195,6 +195,9 @@ class Contract:
         blend: ``gaussian``, ``linear``, ``constant`` or ``crop``: how tiles count where they overlap.
         metrics: Validation results, such as ``{"val/dice": 0.9}``.
         config: The composed Hydra config as YAML text.
+        temperature: Divides the logits before they become probabilities; labels do not depend on it.
+        cleaning: What is done to label maps in the end.
+        quantisation: How it is computed in fewer bits than float32; None: it is not.
     """
 
     name: str
@@ -203,14 +206,14 @@ class Contract:
     divisor: tuple[int, ...]
     dynamic_size: bool
     overlap: float = 0.25
-        temperature: Divides the logits before they become probabilities; labels do not depend on it.
-        cleaning: What is done to label maps in the end.
-        quantisation: How it is computed in fewer bits than float32; None: it is not.
     blend: str = "gaussian"
     licence: str = ""
     weights_sha256: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     config: str = ""
+    quantisation: Quantisation | None = None
+    temperature: float = 1.0
+    cleaning: tuple[Cleaning, ...] = ()
 
     def __post_init__(self) -> None:
         classes = len(self.data.classes)
@@ -219,9 +222,6 @@ class Contract:
         if (self.activation == "none") != (self.data.target is not None):
             raise ValueError(
                 f"activation '{self.activation}' does not go with data that has "
-    quantisation: Quantisation | None = None
-    temperature: float = 1.0
-    cleaning: tuple[Cleaning, ...] = ()
                 f"{'classes' if self.data.target is None else 'a target image'}; "
                 "none is for target images, softmax and sigmoid are for classes"
             )
@@ -231,6 +231,13 @@ class Contract:
             raise ValueError(f"sigmoid without multilabel separates two classes; the data has {classes}")
         if len(self.divisor) != self.data.ndim or min(self.divisor) < 1:
             raise ValueError(f"divisor {self.divisor} must be {self.data.ndim} positive numbers")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature {self.temperature} must be a positive number")
+        first = 0 if self.data.multilabel else 1
+        if not all(first <= how.index < classes and how.smallest >= 0 for how in self.cleaning):
+            raise ValueError(
+                f"cleaning {self.cleaning} is for classes {first} to {classes - 1} and sizes of 0 or more"
+            )
         if not 0 <= self.overlap < 1:
             raise ValueError(
                 f"overlap is a fraction of the tile, at least 0 and below 1; given {self.overlap}"
@@ -239,15 +246,14 @@ class Contract:
             raise ValueError(f"blend '{self.blend}' is unknown; choose {', '.join(BLENDS)}")
 
     def to_json(self) -> str:
-        if not 0 < self.temperature < float("inf"):
-            raise ValueError(f"temperature {self.temperature} must be a positive number")
-        first = 0 if self.data.multilabel else 1
-        if not all(first <= how.index < classes and how.smallest >= 0 for how in self.cleaning):
-            raise ValueError(
-                f"cleaning {self.cleaning} is for classes {first} to {classes - 1} and sizes of 0 or more"
-            )
         """The contract with its schema version, as it stands in the file."""
         values = {**_plain(asdict(self)), "data": self.data.to_dict()}
+        if self.quantisation is None:  # runtimes that know no quantisation can read the rest
+            del values["quantisation"]
+        if self.temperature == 1:
+            del values["temperature"]
+        if not self.cleaning:
+            del values["cleaning"]
         return json.dumps({"schema": SCHEMA_VERSION, **values})
 
     @classmethod
@@ -256,12 +262,6 @@ class Contract:
 
         Raises:
             ValueError: If the text is no contract, or one of another schema version.
-        if self.quantisation is None:  # runtimes that know no quantisation can read the rest
-            del values["quantisation"]
-        if self.temperature == 1:
-            del values["temperature"]
-        if not self.cleaning:
-            del values["cleaning"]
         """
         try:
             values = json.loads(text)

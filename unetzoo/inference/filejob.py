@@ -29,8 +29,8 @@ from .memory import parse_bytes, readable, tiling_bytes
 from .results import Result, labels_of, output_suffix, require_format, write_result
 from .source import Source
 from .spool import Spool
-
 from .vector import parse_tolerance, require_polygons, write_polygons
+
 DEFAULT_BATCH = 4
 _WORTH_TELLING = 200 * 10**6  # bytes
 
@@ -40,29 +40,29 @@ class Options(TypedDict, total=False):
 
     Keys:
         probabilities: Also write ``<name>_probabilities`` (GeoTIFF, 4D NIfTI, or .npy).
-        flips: Average over mirrored windows.
         entropy: Also write ``<name>_entropy``: how unsure the network is, 0 to 1, see `entropy_of_logits`.
+        flips: Average over mirrored windows.
         rotations: Average over windows turned by quarters in the plane.
         batch_size: Windows per call of the network, of several files where these are small; default 4.
         max_ram: Bytes, or text such as ``2GB``, that tiling may hold beside the network; a file that needs
             more is refused before it is read.
         cloud: Write GeoTIFFs as cloud-optimised ones.
-    """
         format: Ending of label maps, such as ``nii.gz`` for a DICOM series; None: that of the input's format.
         vector: Also write polygons, ``geojson`` or ``gpkg``; see `write_polygons`.
         simplify: Tolerance of the polygons, ``2px`` or ``1.5m``; see `write_polygons`.
+    """
 
     probabilities: bool
-    flips: bool
     entropy: bool
+    flips: bool
     rotations: bool
     batch_size: int
     max_ram: str | float | None
     cloud: bool
-
     format: str | None
     vector: str | None
     simplify: str | float
+
 
 def require_sensible(options: Options) -> None:
     """Refuse once what every file would be refused for.
@@ -146,8 +146,8 @@ class FileJob:
     def done(self) -> None:
         """Write the results under their names."""
         self._image().done()
-        for path, result, spool in self._outputs:
         contract = self.contract
+        for path, result, spool in self._outputs:
             cloud = self.options.get("cloud", False)
             pieces: Iterable[np.ndarray] = spool.pieces()
             if result.dtype == "uint8":
@@ -171,7 +171,6 @@ class FileJob:
         """Let go of everything, so that another try can go on."""
         self._close(keep=True)
 
-    def _image(self) -> ImageJob:
     def _polygons(self) -> None:
         """The label map's outlines, if they are wanted."""
         source, form = self._file(), self.options.get("vector")
@@ -194,6 +193,7 @@ class FileJob:
         assert self._opened is not None
         return self._opened
 
+    def _image(self) -> ImageJob:
         assert self._opening is not None
         return self._opening.result()
 
@@ -249,12 +249,12 @@ class FileJob:
         require_format(target, geometry, layers=layers, numbers=data.target is not None)
         if not target.parent.is_dir():
             raise FileNotFoundError(f"{target}: the folder {target.parent} does not exist")
+        self._require_polygons(source, target)
         names = data.outputs
         numbers = Result(len(names), "float32", math.nan, names)
         if data.target is not None:
             return [(target, numbers, values_of_outputs, math.nan)]
         wanted: list[tuple[Path, Result, Decode, float]] = [
-        self._require_polygons(source, target)
             (target, labels_of(data.classes, many=data.multilabel), labels_of_logits, IGNORE)
         ]
         if self.options.get("probabilities", False):
@@ -266,11 +266,6 @@ class FileJob:
             wanted.append(self._beside(target, geometry, "entropy", result, entropy_of_logits))
         return wanted
 
-    def _allow(self, source: Source) -> None:
-        """Tell how much memory a large image takes, and refuse one that would take too much."""
-        need, limit = memory_of(source, self.contract, self.options), self.options.get("max_ram")
-        size = " x ".join(map(str, source.size))
-        if limit is not None and need > parse_bytes(limit):
     def _beside(
         self, target: Path, geometry: Geometry, word: str, result: Result, decode: Decode
     ) -> tuple[Path, Result, Decode, float]:
@@ -289,6 +284,11 @@ class FileJob:
         if target.suffix == ".npy":
             raise FileError(f"{self.source}: layers of a picture have no polygons; store it as TIFF")
 
+    def _allow(self, source: Source) -> None:
+        """Tell how much memory a large image takes, and refuse one that would take too much."""
+        need, limit = memory_of(source, self.contract, self.options), self.options.get("max_ram")
+        size = " x ".join(map(str, source.size))
+        if limit is not None and need > parse_bytes(limit):
             raise FileError(
                 f"{self.source}: {size} pixels take {readable(need)} of memory beside the network, more than "
                 f"max_ram={limit}; allow more, or take a smaller batch_size or overlap"

@@ -267,8 +267,6 @@ class Predictor:
         self._run([job], options)
         return [k.whole() for k in kept]
 
-    def _label_map(self) -> "_Kept":
-        data = self.contract.data
     def _cleaned(self, labels: np.ndarray) -> np.ndarray:
         layers = self.contract.data.multilabel
         if not self.contract.cleaning:
@@ -276,6 +274,8 @@ class Predictor:
         whole = clean(labels if layers else labels[None], self.contract.cleaning, layers=layers)
         return whole if layers else np.asarray(whole[0])
 
+    def _label_map(self) -> "_Kept":
+        data = self.contract.data
         return _Kept(
             labels_of_logits,
             len(data.classes) if data.multilabel else 1,
