@@ -9,7 +9,7 @@ from unetzoo.cli.app import run_app
 from unetzoo.cli.dispatch import VERBS
 
 _CONFIGS = {"explain": "train", "data": "train"}
-_NO_CONFIG = ("list", "doctor")
+_NO_CONFIG = ("list", "doctor", "bench")
 
 
 def run(args: list[str]) -> int:

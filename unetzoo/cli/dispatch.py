@@ -21,9 +21,13 @@ VERBS = {
     "compare": "evaluated runs with each other: paired differences, intervals, corrected p-values",
     "predict": "write label maps for files and folders, with the input's geometry",
     "export": "write an ONNX file that carries all it needs to run without torch",
+    "bundle": "write a trained network as a MONAI bundle",
+    "convert": "take over a network trained with segmentation_models.pytorch",
     "list": "what there is: models, encoders, skips, decoders, heads, data, losses, experiments ...",
     "explain": "print the composed model: levels, parameters, MACs, memory of the skips",
+    "bench": "measure operations and models on this machine, beside its roofline",
     "doctor": "look at this installation and this machine, and say what is wrong",
+    "plan": "look at a set and write an experiment for it, with the reason for each line",
     "data": "`data check`: every file that would fail, and leaks; `data split`, `data to-nnunet`",
 }
 
