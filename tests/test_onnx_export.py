@@ -39,6 +39,9 @@ def test_the_file_carries_its_contract(tmp_path: Path, data_of: Callable[..., Da
         metrics={"val/dice": 0.75},
         config="seed: 3\n",
     )
+    # nothing of the machine that wrote it
+    assert str(Path(__file__).parents[1]).encode() not in path.read_bytes()
+    assert not any(node.metadata_props for node in proto.graph.node)
     network = OnnxNetwork(path)
     assert network.contract == contract
     # the batch is free, the size is not

@@ -15,6 +15,7 @@ import torch
 from unetzoo.inference.contract import METADATA_KEY, Contract, DataSpec
 from unetzoo.inference.integrity import CHECKSUM_KEY, checksum, external_files
 from unetzoo.inference.network import OnnxNetwork
+from unetzoo.interleaved import interleave
 from unetzoo.network import SegmentationNetwork
 from unetzoo.predictor import contract_of, weights_sha256
 
@@ -35,6 +36,7 @@ def export(
     opset: int = 18,
     licence: str = "",
     external: bool | None = None,
+    for_int8: bool = False,
 ) -> Path:
     """Write an ONNX file with its contract, compared with torch before it gets its name.
 
@@ -49,6 +51,8 @@ def export(
         opset: ONNX operator set, 18 to 20.
         licence: Of the weights, an SPDX name; stands in the file.
         external: Weights in ``<name>.data`` beside the file; None: only beyond 2 GB, where it must.
+        for_int8: Keep convolutions of upsampled maps, which float32 computes faster in another form
+            (`unetzoo.interleaved`) and 8 bits do not.
 
     Returns:
         ``path``.
@@ -73,6 +77,9 @@ def export(
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         proto = _record(model, contract, opset)
+        _forget_origin(proto)
+        if not for_int8:
+            interleave(proto)
         save_with_contract(proto, temporary, contract, external=external)
         _compare(model, temporary, contract)
         for file in (*external_files(temporary), temporary):  # the network after its weights
@@ -137,6 +144,16 @@ def _record(model: SegmentationNetwork, contract: Contract, opset: int) -> Any:
             ) from error
     assert program is not None
     return program.model_proto
+
+
+def _forget_origin(proto: Any) -> None:
+    """Drop the exporter's notes on every node and tensor, among them paths of this machine."""
+    graph = proto.graph
+    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del item.metadata_props[:]
+    for function in proto.functions:
+        for item in (function, *function.node, *function.value_info):
+            del item.metadata_props[:]
 
 
 def _compare(model: SegmentationNetwork, path: Path, contract: Contract) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from unetzoo.inference import ClassSpec, Contract, DataSpec, ImageTarget, Normalisation
 from unetzoo.inference.contract import BLENDS, METHODS, UNITS
+from unetzoo.inference.quantisation import PRECISIONS, Quantisation
 
 
 def test_data_spec_survives_json(spec: Callable[..., DataSpec]) -> None:
@@ -33,6 +34,10 @@ def test_contract_survives_json(contract: Callable[..., Contract]) -> None:
         config="model:\n  depth: 4\n",
     )
     assert Contract.from_json(given.to_json()) == given
+    # readers that know no quantisation read what is in float32
+    assert "quantisation" not in given.to_json()
+    less = contract(quantisation=Quantisation("int8", 0.9, 0.89, (0.0, 0.02), 4, 32, ("conv",)))
+    assert Contract.from_json(less.to_json()) == less
 
 
 def test_optional_keys_may_be_absent(spec: Callable[..., DataSpec]) -> None:
@@ -126,7 +131,7 @@ def test_page_about_the_contract_names_every_key_and_no_other() -> None:
     page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     written = {key for line in rows for key in re.findall(r"`(\w+)`", line.split("|")[1])}
-    parts = (Contract, DataSpec, ClassSpec, Normalisation, ImageTarget)
+    parts = (Contract, DataSpec, ClassSpec, Normalisation, ImageTarget, Quantisation)
     assert written == {"schema"} | {item.name for part in parts for item in fields(part)}
-    for words in (*METHODS, *BLENDS, *UNITS):
+    for words in (*METHODS, *BLENDS, *UNITS, *PRECISIONS):
         assert f"`{words}`" in page

@@ -12,7 +12,10 @@ from .network import identity, read_contract, require_intact
 
 
 class OpenVinoNetwork:
-    """(B, C, *tile) float32 to logits (B, K, *tile) float32, computed in single precision.
+    """(B, C, *tile) float32 to logits (B, K, *tile) float32.
+
+    Computed in single precision, unless the contract states what fewer bits cost: then what is not in 8 bits
+    is in bfloat16 where the processor has it.
 
     Args:
         threads: Of the CPU; None lets OpenVINO take all cores.
@@ -38,8 +41,9 @@ class OpenVinoNetwork:
         self.contract = read_contract(_metadata(model, METADATA_KEY), takes, self.path)
         # the tile is the only size that comes, and a static size is faster than a dynamic one
         model.reshape([-1, len(self.contract.data.bands), *self.contract.data.tile])
-        # without the hint processors with bf16 units would round to bf16
-        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+        # without the hint processors with bf16 units would round every network to bf16
+        rounded = self.contract.quantisation is not None and has_bfloat16()
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if rounded else "f32"}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         self.compiled = core.compile_model(model, "CPU", options)
@@ -51,6 +55,11 @@ class OpenVinoNetwork:
         except RuntimeError as error:
             raise FileError(f"{self.path}: the network failed on an input of {batch.shape}") from error
         return np.array(logits, np.float32)
+
+
+def has_bfloat16() -> bool:
+    """Whether OpenVINO computes in bfloat16 on this processor."""
+    return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _metadata(model: Any, key: str) -> str | None:
