@@ -72,15 +72,19 @@ def _classes(count: int) -> tuple[ClassSpec, ...]:
 
 
 def _segment(rng: np.random.Generator) -> Any:
-    cases = [
-        ("uint8", (1, 13, 21), Normalisation("percentile"), (8, 8), 2, "sigmoid", {}, {}),
-        ("uint16", (3, 5, 30), Normalisation("zscore"), (8, 12), 4, "softmax", {"nodata": 0.0}, {"overlap": 0.5, "blend": "crop"}),
-        ("float32", (2, 20, 9), Normalisation("minmax"), (8, 16), 3, "sigmoid", {"multilabel": True, "nodata": -9999.0}, {"blend": "linear"}),
-        ("int16", (2, 24, 24), Normalisation("fixed", mean=(10.0, -3.0), std=(200.0, 100.0)), (8, 8), 3, "softmax", {"nodata": 0.0}, {"overlap": 0.0, "blend": "constant"}),
-        ("uint8", (3, 40, 37), Normalisation("imagenet"), (16, 16), 5, "softmax", {"value_range": (0.0, 255.0)}, {"overlap": 0.3}),
-    ]  # fmt: skip
-    for kind, shape, how, tile, count, activation, data, rest in cases:
+    fixed = Normalisation("fixed", mean=(10.0, -3.0), std=(200.0, 100.0))
+    zeros, apart = {"nodata": 0.0}, {"overlap": 0.0, "blend": "constant"}
+    layers = {"multilabel": True, "nodata": -9999.0}
+    cases: list[tuple[Any, ...]] = [
+        ("uint8", (1, 13, 21), Normalisation("percentile"), (8, 8), 2, {}, {}),
+        ("uint16", (3, 5, 30), Normalisation("zscore"), (8, 12), 4, zeros, {"overlap": 0.5, "blend": "crop"}),
+        ("float32", (2, 20, 9), Normalisation("minmax"), (8, 16), 3, layers, {"blend": "linear"}),
+        ("int16", (2, 24, 24), fixed, (8, 8), 3, zeros, apart),
+        ("uint8", (3, 40, 37), Normalisation("imagenet"), (16, 16), 5, {}, {"overlap": 0.3}),
+    ]
+    for kind, shape, how, tile, count, data, rest in cases:
         spec = DataSpec(2, tuple(f"b{i}" for i in range(shape[0])), _classes(count), how, tile, **data)
+        activation = "sigmoid" if count == 2 or spec.multilabel else "softmax"
         contract = Contract("tiny", spec, activation, (1, 1), True, **rest)
         values = (rng.standard_normal(shape) * 60 + 110).clip(0, 255).astype(kind)
         valid = np.ones(shape[1:], bool)
@@ -112,7 +116,7 @@ def _segment(rng: np.random.Generator) -> Any:
 
 
 def _contracts() -> Any:
-    """Contracts as they are written, and changed ones; with what the runtime says against these, if anything."""
+    """Contracts as they are written, and changed ones; with what the runtime has against them."""
     spec = DataSpec(
         2,
         ("red", "green"),

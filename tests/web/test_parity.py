@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.web.parity import parity
 
 STORED = Path(__file__).parents[2] / "export" / "web" / "tests" / "parity.json"

@@ -45,8 +45,8 @@ function hear(tell: Tell): void {
       viewer.putPicture(tell.first, tell.rgb);
       break;
     case "started":
-      started = tell.device;
-      status.textContent = `${tell.note ? `${tell.note}. ` : ""}Reading the image (${tell.device})…`;
+      started = tell.device + (tell.note ? `; ${tell.note}` : "");
+      status.textContent = `Reading the image (${started})…`;
       break;
     case "progress":
       progress.value = tell.done / tell.total;

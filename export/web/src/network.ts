@@ -71,7 +71,7 @@ export async function loadNetwork(model: Model, gpu: boolean): Promise<Loaded> {
   try {
     return await onGraphicsCard(model);
   } catch (error) {
-    return onProcessor(model, `WebGPU did not start (${firstLine(error)}), so the processor computes`);
+    return onProcessor(model, `WebGPU did not start: ${firstLine(error)}`);
   }
 }
 
