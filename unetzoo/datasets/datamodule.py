@@ -23,7 +23,8 @@ from .patches import Example, TrainPatches, WholeCases
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
-from .spec import default_patch, facts, normalisation_of, target_of
+from .spec import default_patch, facts, normalisation_of, resampled_size, resampling, target_of
+from .statistics import moments
 from .survey import OnError, Survey, discover_classes, refuse, survey_images
 from .vector_labels import is_vector, vector_labels
 
@@ -58,6 +59,8 @@ class SegmentationData(LightningDataModule):
         normalise: Arguments of ``Normalisation``; ``fixed`` without numbers takes mean and std from the
             training images.
         nodata: Raw value that means "no data", beside what the files declare.
+        spacing: Millimetres per voxel, (z, y, x), that volumes are resampled to; None: each as it is.
+        gsd: Metres on the ground per pixel that rasters are resampled to; None: each as it is.
         vector: Arguments of ``VectorLabels`` where masks are files of polygons.
         patch: Size of training patches and of the tile at inference; None: the median image, at most 256 px
             or 64 voxels.
@@ -96,6 +99,8 @@ class SegmentationData(LightningDataModule):
         target: Mapping[str, Any] | None = None,
         normalise: Mapping[str, Any] | None = None,
         nodata: float | None = None,
+        spacing: Sequence[float] | None = None,
+        gsd: float | None = None,
         vector: Mapping[str, Any] | None = None,
         patch: Sequence[int] | None = None,
         batch_size: int = 8,
@@ -142,6 +147,7 @@ class SegmentationData(LightningDataModule):
         self.bands = bands if bands is None or isinstance(bands, int) else tuple(bands)
         self.classes = None if classes is None else parse_classes(classes, multilabel=multilabel)
         self.ignore_index, self.multilabel, self.nodata = ignore_index, multilabel, nodata
+        self.spacing, self.gsd = spacing and tuple(float(s) for s in spacing), gsd
         self.target = None if target is None else dict(target)
         if self.target is not None and manifest is None:
             raise ValueError("data.target needs data.manifest, a CSV with the columns image and target")
@@ -291,7 +297,8 @@ class SegmentationData(LightningDataModule):
     def _spec(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> DataSpec:
         if self.ndim not in (None, survey.ndim):
             raise ValueError(f"data.ndim={self.ndim}, but the images of {self.name} are {survey.ndim}D")
-        tile = self.patch or default_patch(survey.size)
+        resample = resampling(survey, spacing=self.spacing, gsd=self.gsd)
+        tile = self.patch or default_patch(resampled_size(survey, resample))
         if len(tile) != survey.ndim:
             raise ValueError(
                 f"data.patch={list(tile)} has {len(tile)} sizes, but the images are {survey.ndim}D"
@@ -302,7 +309,7 @@ class SegmentationData(LightningDataModule):
             ndim=survey.ndim,
             bands=survey.bands,
             classes=classes,
-            normalisation=normalisation_of(self.normalise, survey),
+            normalisation=normalisation_of(self.normalise, self._measured(survey, cases, on_error)),
             tile=tile,
             multilabel=self.multilabel,
             ignore_index=self.ignore_index,
@@ -311,7 +318,16 @@ class SegmentationData(LightningDataModule):
             unit=survey.unit,
             value_range=survey.value_range,
             target=target,
+            resample=resample,
         )
+
+    def _measured(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> Survey:
+        """The survey with mean and deviation of all training images, where normalisation is by them."""
+        if self.normalise.get("method") != "fixed" or {"mean", "std"} <= self.normalise.keys():
+            return survey
+        training = [case for case in cases if case.split == "train"] or list(cases)
+        mean, std = moments(training, bands=survey.bands, nodata=self.nodata, on_error=on_error)
+        return survey._replace(mean=mean, std=std)
 
     def _target(self, cases: Sequence[Case], on_error: OnError) -> ImageTarget | None:
         if self.target is None:
