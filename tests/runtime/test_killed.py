@@ -39,14 +39,20 @@ def written(folder: Path) -> dict[str, int]:
     return {p.name: p.stat().st_mtime_ns for p in folder.glob("[!.]*.tif")}
 
 
-def children(pid: int) -> list[int]:
-    """Processes that descend from one and are named as Ray names its busy workers."""
-    found = []
-    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-        title = Path(f"/proc/{child}/cmdline").read_bytes().decode()
-        found += [child] if title.startswith("ray::") else []
-        found += children(child)
-    return found
+def busy_workers(pid: int) -> list[int]:
+    """Processes that descend from one and are named as Ray names its workers."""
+    parents, titles = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "stat").read_text()
+            titles[int(folder.name)] = (folder / "cmdline").read_bytes().decode()
+        except OSError:  # gone meanwhile
+            continue
+        parents[int(folder.name)] = int(status.rpartition(")")[2].split()[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return [child for child in family if titles.get(child, "").startswith("ray::")]
 
 
 @pytest.mark.full
@@ -66,7 +72,7 @@ def test_ray_run_whose_processes_are_killed_ends_as_a_serial_one(
         goal = len(known) + chance.randrange(1, count // kills)
         while process.poll() is None and len(written(out)) < goal:
             time.sleep(0.005)
-        if kill % 2 and (workers := children(process.pid)):
+        if kill % 2 and (workers := busy_workers(process.pid)):
             os.kill(chance.choice(workers), signal.SIGKILL)  # Ray starts another
             while process.poll() is None and len(written(out)) < goal + 2:
                 time.sleep(0.005)

@@ -1,5 +1,6 @@
 """``unetzoo-infer --serve``: a model behind HTTP, for uploads that nobody has looked at."""
 
+import logging
 import math
 import shutil
 import socket
@@ -110,6 +111,8 @@ def serve(predictor: Predictor, *, host: str, port: int, limits: Limits, **optio
         ) from error
     config = uvicorn.Config(create_app(predictor, limits, **options), timeout_graceful_shutdown=10)
     with listening:
+        where = listening.getsockname()  # the port is the system's choice if none was given
+        logging.getLogger("uvicorn.error").info("Serving on http://%s:%d", *where[:2])
         uvicorn.Server(config).run(sockets=[listening])
 
 
