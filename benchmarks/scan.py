@@ -12,7 +12,10 @@ baseline chooses a narrower kernel; --keep-memory measures in a process that kee
 """
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.peak import MIB, QUIET, peak_rise
 from torch import Tensor, nn
 
 from unetzoo.allocation import keep_freed_memory
@@ -46,8 +50,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--keep-memory", action="store_true")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=[*TABLES])
+    parser.add_argument("--peak-of", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.peak_of:
+        form, *shape = args.peak_of
+        print(rise(FORMS_WITH_GRADIENT[form], tuple(map(int, shape))))
+        return
     if args.keep_memory:
         keep_freed_memory()
     library = native.library()
@@ -83,6 +92,38 @@ def eager(threads: int, rounds: int) -> None:
             )
             cells = [f"{times[k]:.1f}" if k in times else "-" for k in forms]
             print(f"| {shape} | {name} | {' | '.join(cells)} | {times['mambapy'] / times['kernel']:.0f} |")
+
+
+def memory(threads: int, rounds: int) -> None:
+    """What a forward and a backward pass hold at most beside inputs, output and gradients."""
+    print(
+        "| (B, D, L) | inputs and outputs, MiB | kernel beside them, MiB | ratio | mambapy beside them, MiB |"
+    )
+    print("|---|---:|---:|---:|---:|")
+    for shape in SHAPES:
+        inputs = sequences(*shape)
+        outputs = inputs[0].nbytes + sum(t.nbytes for t in inputs)
+        whole = outputs + sum(t.nbytes for t in inputs)
+        kernel, peer = (alone(form, shape, threads) - outputs for form in FORMS_WITH_GRADIENT)
+        print(
+            f"| {shape} | {whole / MIB:.1f} | {kernel / MIB:.1f} | {kernel / whole:.2f} | {peer / MIB:.0f} |"
+        )
+
+
+def alone(form: str, shape: tuple[int, ...], threads: int) -> int:
+    """`rise` in a process of its own, whose memory goes back to the system at once."""
+    command = [sys.executable, "-m", "benchmarks.scan", f"--threads={threads}", "--peak-of", form]
+    command += map(str, shape)
+    environment = os.environ | QUIET | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout.splitlines()[-1])
+
+
+def rise(form: Form, shape: tuple[int, ...]) -> int:
+    """Bytes by which this process grows in a forward and a backward pass."""
+    both(form, sequences(shape[0], shape[1], 64))  # libraries load their code
+    inputs = sequences(*shape)
+    return peak_rise(lambda: both(form, inputs))
 
 
 def quadratic(threads: int, rounds: int) -> None:
@@ -244,7 +285,8 @@ def mambapy(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor
     return (states @ C[..., None])[..., 0]
 
 
-TABLES = {"eager": eager, "quadratic": quadratic, "exported": exported}
+FORMS_WITH_GRADIENT: dict[str, Form] = {"kernel": selective_scan, "mambapy": mambapy}
+TABLES = {"eager": eager, "memory": memory, "quadratic": quadratic, "exported": exported}
 
 if __name__ == "__main__":
     main()
