@@ -1,4 +1,4 @@
-"""The page in headless Chromium against the runtime; ``make test-web`` installs and builds what this needs."""
+"""The page in headless Chromium against the runtime; ``make test-web`` installs what this needs."""
 
 import json
 import os
@@ -169,19 +169,17 @@ def _refusals(folder: Path) -> Any:
     _conv(folder / "bare.onnx", tile=(64, 64), text=None)
     _conv(folder / "new.onnx", tile=(64, 64), text='{"schema": 2}')
     _conv(folder / "range.onnx", tile=(64, 64), value_range=(0.0, 10000.0))
-    yield {"name": "no contract", "files": ["bare.onnx"], "says": "bare.onnx: was not exported by unetzoo"}
-    yield {
-        "name": "another schema",
-        "files": ["new.onnx"],
-        "says": "has schema version 2 but this page reads 1",
-    }
-    yield {"name": "half a file", "files": ["cut.onnx"], "says": "cut.onnx: cannot be read as an ONNX file"}
-    yield {"name": "other weights", "files": ["changed.onnx"], "says": "SHA-256 differs"}
-    yield {"name": "no PNG", "files": ["text.png"], "says": "text.png: cannot be read as a picture"}
-    yield {"name": "no TIFF", "files": ["text.tif"], "says": "text.tif: cannot be read as a TIFF"}
-    wrong = "has 3 band(s) where 4 are wanted (red, green, blue, nir)"
-    yield {"name": "other bands", "files": ["scene.onnx", "photo.jpg"], "says": wrong}
-    yield {"name": "another scale", "files": ["range.onnx", "photo.jpg"], "says": "more than 20 times apart"}
+    for name, files, says in (
+        ("no contract", ["bare.onnx"], "bare.onnx: was not exported by unetzoo"),
+        ("another schema", ["new.onnx"], "has schema version 2 but this page reads 1"),
+        ("half a file", ["cut.onnx"], "cut.onnx: cannot be read as an ONNX file"),
+        ("other weights", ["changed.onnx"], "SHA-256 differs"),
+        ("no PNG", ["text.png"], "text.png: cannot be read as a picture"),
+        ("no TIFF", ["text.tif"], "text.tif: cannot be read as a TIFF"),
+        ("other bands", ["scene.onnx", "photo.jpg"], "has 3 band(s) where 4 are wanted (red, green, blue"),
+        ("another scale", ["range.onnx", "photo.jpg"], "more than 20 times apart"),
+    ):
+        yield {"name": name, "files": files, "says": says}
 
 
 def _classes(count: int) -> tuple[ClassSpec, ...]:
@@ -198,7 +196,7 @@ def _unet(path: Path, data: DataSpec, *, dynamic: bool = True) -> None:
         encoder="conv2d",
         in_channels=len(data.bands),
         classes=len(data.classes),
-        overrides={"encoder": {"channels": [8, 16, 24]}, "decoder": {"channels": [8, 16]}},
+        overrides={"encoder.channels": [8, 16, 24], "decoder.channels": [8, 16]},
     )
     export(model.eval(), path, data=data, dynamic=dynamic)
 
@@ -211,8 +209,8 @@ def _conv(
     weights = rng.standard_normal((3, 3, 3, 3), dtype=np.float32)
     weights[0, 0, 0, 0] = 0.5
     spec = DataSpec(2, ("red", "green", "blue"), _classes(3), Normalisation("imagenet"), tile)
-    spec = replace(spec, multilabel=multilabel, **data)
-    contract = Contract("tiny", spec, "sigmoid" if multilabel else "softmax", (1, 1), True)
+    spec = replace(spec, **data)
+    contract = Contract("tiny", spec, "sigmoid" if spec.multilabel else "softmax", (1, 1), True)
     sizes = ["B", 3, "H", "W"]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["image", "weights"], ["logits"], pads=[1, 1, 1, 1])],
