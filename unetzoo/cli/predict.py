@@ -7,8 +7,9 @@ usage: unetzoo predict ckpt=... inputs=... out=... [flips=true] [probabilities=t
   unetzoo predict "ckpt=[fold0.onnx,fold1.onnx]" inputs=scans out=masks     the mean of several models
   unetzoo predict ckpt=best.ckpt inputs=scenes.csv out=masks workers=8     on Ray; a manifest (column `image`)
 
-Pictures, GeoTIFF and NIfTI of any size; each result has its input's size, and its CRS and transform or
-affine. A file that fails does not stop the others: exit code 4. The same command finishes an interrupted run.
+Pictures, rasters and volumes of any size (docs/formats.md); each result has its input's size, and its CRS
+and transform or affine; vector=gpkg adds polygons. A file that fails does not stop the others: exit code 4.
+The same command finishes an interrupted run.
 """
 
 from functools import partial

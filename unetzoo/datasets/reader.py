@@ -1,6 +1,7 @@
 """Whole cases from files: image and mask or target in, network input and what it is compared with out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from ..inference.contract import IGNORE, DataSpec
 from ..inference.geometry import Image
 from ..inference.image import read_image, read_mask, read_target
-from ..inference.normalise import normalise
+from ..inference.normalise import normalise, rescale, scale_of
+from ..inference.resample import Resampled, grid_size, nearest
+from ..inference.source import ImageSource
 from .case import Case, Sample, counted
 from .classes import encode
 from .vector_labels import is_vector
@@ -57,7 +60,29 @@ def _target(case: Case, image: Image, bands: Sequence[str]) -> np.ndarray:
 
 
 class CachingReader:
-    """``read_case`` that keeps what it has read, as (x, reference), while that fits.
+def at_spacing(sample: Sample, spec: DataSpec, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The network's input and its reference on the grid that it works on; labels are those nearest.
+
+    Raises:
+        ValueError: If the image does not say how large its pixels are, and the spec wants a spacing.
+    """
+    source = ImageSource(sample.image)
+    size = grid_size(source, spec, name)
+    if size == source.size:
+        return sample.x, sample.reference
+    rows = Resampled(source, size).read(0, size[0])
+    x = rescale(rows, scale_of(source, spec.normalisation))
+    if sample.target is None:
+        mask = nearest(sample.mask, size)
+        mask[..., ~rows.valid] = IGNORE
+        return x, mask
+    counts = np.isfinite(sample.target).all(axis=0)
+    target = replace(sample.image, data=sample.target, valid=counts)
+    values = Resampled(ImageSource(target), size).read(0, size[0])
+    return x, np.where(values.valid & rows.valid, values.data, np.nan).astype(np.float32)
+
+
+    """``read_case`` at the spec's spacing; keeps what it has read, as (x, reference), while that fits.
 
     Args:
         budget: Bytes to keep in this process; what is read beyond them is read again each time.
@@ -73,7 +98,8 @@ class CachingReader:
         if case.name in self._kept:
             return self._kept[case.name]
         sample = read_case(case, self.spec)
-        size = sample.x.nbytes + sample.reference.nbytes
+        x, reference = at_spacing(sample, self.spec, str(case.image))
+        size = x.nbytes + reference.nbytes
         if size <= self.budget:
             self.budget -= size
             self._kept[case.name] = sample.x, sample.reference

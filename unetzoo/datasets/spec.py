@@ -42,6 +42,33 @@ def target_of(config: Mapping[str, Any], survey: Survey) -> ImageTarget:
     )
 
 
+def resampling(
+    survey: Survey, *, spacing: Sequence[float] | None, gsd: float | None
+) -> tuple[float, ...] | None:
+    """The spacing that images are brought to, per axis: ``spacing`` of volumes, ``gsd`` of rasters.
+
+    Raises:
+        ValueError: If it is that of the other kind, or not one number per axis.
+    """
+    ndim = len(survey.size)
+    if gsd is not None and (ndim != 2 or spacing is not None):
+        raise ValueError(f"data.gsd={gsd} is for rasters; volumes ({ndim}D) are resampled to data.spacing")
+    if spacing is not None and (ndim != 3 or len(spacing) != 3):
+        raise ValueError(
+            f"data.spacing={list(spacing)} must be three numbers (z, y, x) of volumes, and these images are "
+            f"{ndim}D; rasters are resampled to data.gsd"
+        )
+    return (gsd, gsd) if gsd is not None else None if spacing is None else tuple(spacing)
+
+
+def resampled_size(survey: Survey, resample: Sequence[float] | None) -> tuple[int, ...]:
+    """The median image on its new grid."""
+    if resample is None or survey.spacing is None:
+        return survey.size
+    axes = zip(survey.size, survey.spacing, resample, strict=True)
+    return tuple(max(1, round(n * have / want)) for n, have, want in axes)
+
+
 def default_patch(size: Sequence[int]) -> tuple[int, ...]:
     """The median image rounded up to what five halvings (2D) or four (3D) divide, within limits."""
     step, most = (32, 256) if len(size) == 2 else (16, 64)

@@ -122,6 +122,8 @@ class DataSpec:
         unit: ``mm`` (NIfTI), ``m`` (projected raster), ``deg`` or ``px``.
         value_range: Smallest and largest raw value in the training images.
         target: The image that is predicted, for data with target images instead of masks of classes.
+        resample: Spacing that images are brought to before the network sees them, per axis of the tile: mm in
+            volumes, metres on the ground in images; None: each as it is.
     """
 
     ndim: int
@@ -136,12 +138,17 @@ class DataSpec:
     unit: str = "px"
     value_range: tuple[float, float] | None = None
     target: ImageTarget | None = None
+    resample: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.ndim not in (2, 3):
             raise ValueError(f"ndim is {self.ndim}; images are 2D or 3D")
         if len(self.tile) != self.ndim or min(self.tile) < 1:
             raise ValueError(f"tile {self.tile} must be {self.ndim} positive sizes for {self.ndim}D data")
+        if self.resample is not None and (len(self.resample) != self.ndim or min(self.resample) <= 0):
+            raise ValueError(
+                f"spacing {self.resample} to resample to must be {self.ndim} sizes above 0 for these images"
+            )
         if not self.bands or len(set(self.bands)) != len(self.bands):
             raise ValueError(f"bands {self.bands} must be at least one name, each named once")
         if self.target is not None and (self.classes or self.multilabel):
@@ -168,8 +175,9 @@ class DataSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and YAML can hold."""
         values: dict[str, Any] = _plain(asdict(self))
-        if self.target is None:  # runtimes that know no targets can read the rest
-            del values["target"]
+        for later in ("target", "resample"):  # runtimes that know no such thing can read the rest
+            if values[later] is None:
+                del values[later]
         return values
 
     @classmethod

@@ -26,6 +26,7 @@ from .image import open_image
 from .imagejob import Decode, ImageJob, Output, Progress
 from .jobs import key_of
 from .memory import parse_bytes, readable, tiling_bytes
+from .resample import Resampled, grid_size, on_grid
 from .results import Result, labels_of, output_suffix, require_format, write_result
 from .source import Source
 from .spool import Spool
@@ -210,9 +211,10 @@ class FileJob:
         data = self.contract.data
         source = self._opened = open_image(self.source, bands=data.bands, nodata=data.nodata)
         check_source(source, data, str(self.source))
+        resampled = grid_size(source, data, str(self.source)) != source.size  # whose pieces are other bands
         wanted = self._wanted(source)
         self._allow(source)
-        key = None if self._how is None else key_of(self.source, self._how)
+        key = None if self._how is None or resampled else key_of(self.source, self._how)
         for path, result, _, _ in wanted:
             spool = path.with_name(f".{path.name}.part")
             self._outputs.append(
@@ -221,13 +223,16 @@ class FileJob:
         done = min(len(output.spool) for output in self._outputs)
         for output in self._outputs:
             output.spool.shorten(done)
+        outputs = [
+            Output(decode, result.count, result.dtype, missing, output.spool)
+            for (_, result, decode, missing), output in zip(wanted, self._outputs, strict=True)
+        ]
+        seen, results, scale = on_grid(source, self.contract, outputs, str(self.source))
         return ImageJob(
-            source,
+            seen,
             self.contract,
-            [
-                Output(decode, result.count, result.dtype, missing, output.spool)
-                for (_, result, decode, missing), output in zip(wanted, self._outputs, strict=True)
-            ],
+            results,
+            scale=scale,
             done=done,
             background=self._background,
             progress=self.progress,
@@ -303,6 +308,15 @@ def memory_of(source: Source, contract: Contract, options: Options) -> int:
     per_pixel = 4 * count if contract.data.target else count if contract.data.multilabel else 1
     if options.get("probabilities", False):
         per_pixel += 4 * count
-    return tiling_bytes(
+    if options.get("entropy", False):
+        per_pixel += 4 * entropies(contract)
+    size = grid_size(source, contract.data, "the image")
+    if size != source.size:  # logits wait for their rows
+        per_pixel += 8 * channels(contract)
+        source = Resampled(source, size)
+    need = tiling_bytes(
         source, contract, batch_size=options.get("batch_size", DEFAULT_BATCH), per_pixel=per_pixel
     )
+    if contract.cleaning:  # two whole label maps, the parts of one, and masks
+        need = max(need, (2 * (count if contract.data.multilabel else 1) + 8) * math.prod(source.size))
+    return need

@@ -71,5 +71,5 @@ def stem(path: str | Path) -> str:
 
 
 def title(path: Path) -> str:
-    """What results of an image are called: its name without its ending, of which a folder of slices has none."""
+    """What results of an image are called: its name without its ending; a folder of slices has none."""
     return path.name if path.is_dir() and suffix(path) != ".zarr" else stem(path)

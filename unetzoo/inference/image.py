@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import dicom, itk, nifti, pages, pictures, raster
+from . import dicom, itk, ngff, nifti, pages, pictures, raster, stac
 from .bands import default_bands, select_bands
 from .files import FileError, existing, suffix
 from .geometry import (
@@ -48,30 +48,32 @@ SELF_CONTAINED = tuple(ending for ending in SUFFIXES if ending not in (".nhdr", 
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file has an ending that can be read, or a folder is an image itself: a DICOM series."""
+    """Whether a file can be read, or a folder is an image itself: zarr, or a DICOM series."""
     if path.is_dir():
-        return dicom.is_series(path)
-    return path.name.lower().endswith(SUFFIXES) and path.is_file()
+        return suffix(path) == ngff.SUFFIX or dicom.is_series(path)
+    return (path.name.lower().endswith(SUFFIXES) and path.is_file()) or stac.is_item(path)
 
 
 def find_images(folder: str | Path) -> list[Path]:
     """All images in a folder and its subfolders, sorted; hidden files are left out.
 
-    A folder of DICOM slices is one image, and they are none.
+    A folder of DICOM slices is one image, and they are none; so are a STAC item and its assets.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     found: list[Path] = []
     for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        arrays = [Path(where) / name for name in folders if suffix(name) == ngff.SUFFIX]
+        folders[:] = [n for n in folders if not n.startswith(".") and suffix(n) != ngff.SUFFIX]
         images = [Path(where) / name for name in files if not name.startswith(".")]
         images = [path for path in images if is_image(path)]
         if is_image(Path(where)):
             found.append(Path(where))
             images = [path for path in images if suffix(path) not in dicom.SUFFIXES]
-        found += images
-    return sorted(found)
+        found += [*images, *arrays]
+    assets = {file.resolve() for path in found if stac.is_item(path) for file in stac.asset_files(path)}
+    return sorted(path for path in found if path.resolve() not in assets)
 
 
 def open_image(
@@ -106,6 +108,10 @@ def open_image(
             source = dicom.open_series(path)
         case "itk":
             source = itk.open_itk(path)
+        case "stac":
+            source = stac.open_item(path, bands)
+        case "zarr":
+            source = ngff.ZarrSource(path)
         case _:
             source = nifti.VolumeSource(path)
     return select_bands(source, bands, nodata, path)
@@ -203,6 +209,10 @@ def _there(path: str | Path) -> Path:
 
 def _format(path: Path) -> str:
     ending = suffix(path)
+    if ending == ngff.SUFFIX:
+        return "zarr"
+    if ending == ".json":
+        return "stac"
     if path.is_dir() or ending in dicom.SUFFIXES:
         return "dicom"
     if ending in nifti.SUFFIXES:

@@ -10,7 +10,7 @@ import numpy as np
 from .contract import Contract
 from .decode import channels
 from .geometry import Rows
-from .normalise import rescale, scale_of
+from .normalise import Scale, rescale, scale_of
 from .source import Source
 from .tiling import Tiling
 
@@ -45,6 +45,7 @@ class ImageJob:
     """An open image for `run`; what it raises is for the caller to handle.
 
     Args:
+        scale: For `rescale`; None: that of the image.
         done: Bands of windows that all sinks hold already.
         background: Reads the next rows and hands finished ones to the sinks while the network computes.
         progress: Called with the number of tiles done and their total.
@@ -56,13 +57,14 @@ class ImageJob:
         contract: Contract,
         outputs: Sequence[Output],
         *,
+        scale: Scale | None = None,
         done: int = 0,
         background: Executor | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.source, self.contract, self.outputs, self.progress = source, contract, outputs, progress
         self.background = background
-        self.scale = scale_of(source, contract.data.normalisation)
+        self.scale = scale or scale_of(source, contract.data.normalisation)
         self.tiling = Tiling(
             source.size,
             tile=contract.data.tile,

@@ -21,6 +21,7 @@ from .image import open_image
 from .imagejob import Decode, ImageJob, Output
 from .network import OnnxNetwork
 from .openvino_network import OpenVinoNetwork
+from .resample import on_grid
 from .source import ImageSource
 from .tiling import Job, run
 from .views import averaged, views
@@ -258,7 +259,8 @@ class Predictor:
     def _compute(self, image: Image, kept: "Sequence[_Kept]", how: Seen) -> list[np.ndarray]:
         """Results of an image in memory, all at once."""
         outputs = [Output(k.decode, k.count, k.dtype, k.missing, k) for k in kept]
-        job = _Strict(ImageSource(image), self.contract, outputs, progress=how.get("progress"))
+        source, results, scale = on_grid(ImageSource(image), self.contract, outputs, "the image")
+        job = _Strict(source, self.contract, results, scale=scale, progress=how.get("progress"))
         options: Options = {
             "flips": how.get("flips", False),
             "rotations": how.get("rotations", False),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import dicom, itk, nifti, pages, pictures, raster
+from . import dicom, itk, ngff, nifti, pages, pictures, raster
 from .contract import IGNORE, ClassSpec
 from .files import replacing, suffix
 from .geometry import Geometry, Image, RasterGeometry, VolumeGeometry
@@ -67,7 +67,8 @@ def write_result(
         elif suffix(path) == pages.SUFFIX:
             pages.write_pages(path, rows, like)
         else:
-            write = itk.write_itk if suffix(path) in itk.SUFFIXES else nifti.write_volume
+            writers = {".nrrd": itk.write_itk, ".mha": itk.write_itk, ngff.SUFFIX: ngff.write_zarr}
+            write = writers.get(suffix(path), nifti.write_volume)
             write(path, rows, like, count=what.count, dtype=what.dtype)
     elif path.suffix.lower() == ".png":
         labels = np.concatenate([piece[0] for piece in rows])
@@ -148,7 +149,7 @@ def require_format(path: Path, like: Geometry, *, layers: bool, numbers: bool = 
     """Refuse a format that would lose the image's place or the result's layers."""
     allowed: tuple[str, ...]
     if isinstance(like, VolumeGeometry):
-        allowed = (*nifti.SUFFIXES, ".nrrd", ".mha")
+        allowed = (*nifti.SUFFIXES, ".nrrd", ".mha", ngff.SUFFIX)
         if like.suffix == dicom.SUFFIX and not numbers:
             allowed += (dicom.SUFFIX,)
         if like.suffix == pages.SUFFIX:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Unpack
 from .describe import describe
 from .filejob import Options
 from .files import stem, suffix
-from .image import SUFFIXES, image_size
+from .image import SELF_CONTAINED, image_size
 from .limits import Limits
 from .predictor import Predictor
 
@@ -40,6 +40,9 @@ _KINDS = {
     ".png": "image/png",
     ".tif": "image/tiff",
     ".nii.gz": "application/gzip",
+    ".dcm": "application/dicom",
+    ".nrrd": "application/octet-stream",
+    ".mha": "application/octet-stream",
     ".npy": "application/octet-stream",
 }
 _FIELD = "image"
@@ -178,9 +181,9 @@ class _Service:
                 )
             name = PureWindowsPath(upload.filename).name
             ending = suffix(name)
-            if ending not in SUFFIXES:
+            if ending not in SELF_CONTAINED:
                 raise HTTPException(
-                    415, f"{name}: the ending '{ending}' is unknown; readable are {', '.join(SUFFIXES)}"
+                    415, f"{name}: the ending '{ending}' is unknown; readable are {', '.join(SELF_CONTAINED)}"
                 )
             source = folder / f"image{ending}"
             with source.open("wb") as file:
