@@ -169,10 +169,18 @@ def build(config: Mapping[str, Any]) -> SegmentationNetwork:
 
 def _compose(choices: list[str]) -> dict[str, Any]:
     from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    with initialize_config_module("unetzoo.configs", version_base="1.3"):
-        config = OmegaConf.to_container(compose(overrides=choices).model)
+    # whoever calls may be a Hydra application itself, of which there is one at a time
+    state = GlobalHydra.instance()
+    around = state.hydra
+    state.clear()
+    try:
+        with initialize_config_module("unetzoo.configs", version_base="1.3"):
+            config = OmegaConf.to_container(compose(overrides=choices).model)
+    finally:
+        state.hydra = around
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
 
