@@ -128,6 +128,12 @@ def _float16(ours: Path) -> Path:
     return path
 
 
+def exported_unet(path: Path, size: int, *, opset: int = 18) -> Path:
+    """`unet` with a ResNet-34 and random weights."""
+    net = create_model("unet", encoder="resnet34", num_classes=2)
+    return export(net, path, data=_data(size), dynamic=True, opset=opset)
+
+
 def _data(size: int) -> DataSpec:
     return DataSpec(
         ndim=2,

@@ -103,6 +103,7 @@ def test_network_that_contradicts_its_contract(
         (["picture.png", "-o", "out", "--batch-size", "many"], "'many' is not a number above 0"),
         (["picture.png", "-o", "out", "--device", "gpu"], "invalid choice: 'gpu'"),
         (["picture.png", "-o", "out", "--device", "cuda"], "does not offer CUDAExecutionProvider"),
+        (["picture.png", "-o", "out", "--device", "tensorrt"], "does not offer TensorrtExecutionProvider"),
         (["picture.png", "-o", "out", "--flop"], "unrecognized arguments: --flop"),
         (["text.png", "-o", "out"], "text.png: cannot be read as a picture"),
         (["text.tif", "-o", "out"], "text.tif: cannot be read as a TIFF"),
