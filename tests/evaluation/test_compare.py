@@ -21,11 +21,18 @@ from unetzoo.metrics.testing import holm, signed_rank
 Shift = dict[str, int]
 
 
-def evaluated(folder: Path, shifts: Shift, *, groups: dict[str, str] | None = None, side: int = 6) -> Path:
+def evaluated(
+    folder: Path,
+    shifts: Shift,
+    *,
+    groups: dict[str, str] | None = None,
+    side: int = 6,
+    tolerance: float = 1,
+) -> Path:
     """An evaluation whose predictions are squares that are shifted by so many pixels."""
     pairs = {name: (square(side=side), square(at=(5, 5 + by), side=side)) for name, by in shifts.items()}
     data, predictor = cells(pairs, groups)
-    evaluate(predictor, data, "test", folder, nsd_tolerance=1)
+    evaluate(predictor, data, "test", folder, nsd_tolerance=tolerance)
     return folder
 
 
@@ -34,7 +41,7 @@ SHIFTS = {f"case{i:02d}": 2 + i % 3 for i in range(12)}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve cases: b is better than a in most, c equals a, and four runs cannot be compared with a."""
+    """Twelve cases: b is better than a in most, c equals a, and others cannot be compared with a."""
     folder = tmp_path_factory.mktemp("compare")
 
     def evaluation(name: str, shifts: Shift, **options: Any) -> Path:
@@ -46,6 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluation("other", {"case00": 2, "new": 1})
     evaluation("mask", SHIFTS, side=5)
     evaluation("grouped", SHIFTS, groups=dict.fromkeys(SHIFTS, "one"))
+    evaluation("tolerant", SHIFTS, tolerance=2)
     shutil.copytree(folder / "runs/a", folder / "runs/renamed")
     summary = folder / "runs/renamed/eval/test/summary.json"
     summary.write_text(summary.read_text().replace("made-up", "elsewhere"))
@@ -81,8 +89,9 @@ def test_differences_and_p_values_are_those_of_the_tables(
     assert "peak memory" in page
 
 
-def test_a_measure_with_a_unit_goes_by_its_name_and_lower_is_better(runs: Path) -> None:
-    assert main(["compare", "runs/a/eval/test", "runs/b/eval/test", "metric=hd95", "out=o"]) == 0
+@pytest.mark.parametrize("name", ["hd95", "hd95_px"])
+def test_a_measure_with_a_unit_goes_by_its_name_and_lower_is_better(runs: Path, name: str) -> None:
+    assert main(["compare", "runs/a/eval/test", "runs/b/eval/test", f"metric={name}", "out=o"]) == 0
     found = json.loads(Path("o/comparison.json").read_text())
     assert (found["metric"], found["lower_is_better"]) == ("hd95_px", True)
     assert [run["name"] for run in found["runs"]] == ["a", "b"]
@@ -99,6 +108,7 @@ def test_a_measure_with_a_unit_goes_by_its_name_and_lower_is_better(runs: Path) 
         (["runs/a", "runs/none"], "no evaluation of the split test; run `unetzoo eval"),
         (["runs/a"], "1 run(s), 1 of them different; give two or more"),
         (["runs/a", "runs/a"], "2 run(s), 1 of them different"),
+        (["runs/a", "runs/tolerant", "metric=nsd"], "nsd was measured in two ways: a has nsd@1px, tolerant"),
         (["runs/a", "runs/b", "metric=dise"], "metric=dise is not in"),
         (["runs/a", "runs/b", "metrc=dice"], "no option metrc (did you mean metric?); it has"),
         (["runs/a", "runs/b", "seed=x"], "seed=x must be a whole number"),

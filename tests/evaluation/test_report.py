@@ -1,6 +1,7 @@
 """The report is one file, complete, escaped, and loads nothing."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -122,6 +123,13 @@ def test_training_curves_come_from_the_run(mixed: tuple[FakeData, FakePredictor]
     without = Page(report(*mixed, tmp_path / "without", tmp_path / "no-such-run"))
     assert "Learning rate" not in without.words
     assert page.tags.count("polyline") == 4
+
+
+def test_report_says_what_was_trained_on_what(mixed: tuple[FakeData, FakePredictor], tmp_path: Path) -> None:
+    mixed[1].contract = replace(mixed[1].contract, config="data: {name: '<i>cells'}\nloss: {name: dice}\n")
+    page = Page(report(*mixed, tmp_path))
+    assert "trained on <i>cells split test" in page.text
+    assert "loss: {name: dice}" in page.text
 
 
 def test_a_split_without_any_value_still_gives_a_report(tmp_path: Path) -> None:

@@ -57,7 +57,10 @@ def _measure(cfg: DictConfig, chosen: str | None) -> int:
         "checkpoint": ckpt if ckpt.is_file() else None,
     }
     if spec.target is not None:
-        print(evaluate_images(predictor, data, cfg.split, out, **options).text())
+        images = evaluate_images(predictor, data, cfg.split, out, **options)
+        if not first():
+            return 0
+        print(images.text())
     else:
         options |= {"empty": cfg.empty, "nsd_tolerance": cfg.nsd_tolerance, "run_dir": run_folder(ckpt)}
         options |= {"metrics": data.metrics if cfg.metrics is None else list(cfg.metrics)}

@@ -13,7 +13,7 @@ from unetzoo import __version__
 from unetzoo.evaluation.charts import scatter
 from unetzoo.evaluation.report import template
 from unetzoo.evaluation.summary import number, plain, write_summary
-from unetzoo.evaluation.tables import Evaluation, require_same_cases
+from unetzoo.evaluation.tables import Evaluation, field_of, require_same_cases
 from unetzoo.inference.files import replacing
 from unetzoo.inference.jobs import make_folder
 from unetzoo.metrics import DRAWS, EXTRAS, FRACTION, Interval, bootstrap, macro, mean, per_image
@@ -155,7 +155,14 @@ def compare(runs: Sequence[Evaluation], *, metric: str = "dice", seed: int = 0) 
     first = runs[0]
     order = {case: i for i, case in enumerate(first.cases)}
     tables = [run.values(metric)[np.argsort([order[case] for case in run.cases])] for run in runs]
-    distance = EXTRAS[metric].distance if metric in EXTRAS else metric == "hd95"
+    headings = {run.column(metric): run.name for run in runs}
+    if len(headings) > 1:
+        found = ", ".join(f"{name} has {heading}" for heading, name in headings.items())
+        raise ValueError(
+            f"{metric} was measured in two ways: {found}; evaluate all runs with one nsd_tolerance"
+        )
+    field = field_of(first.column(metric))
+    distance = EXTRAS[field].distance if field in EXTRAS else field == "hd95"
     limits = (0.0, math.inf) if distance else FRACTION
     standings = [
         Standing(
@@ -189,7 +196,7 @@ def compare(runs: Sequence[Evaluation], *, metric: str = "dice", seed: int = 0) 
         data=first.summary["data"],
         split=first.summary["split"],
         metric=first.column(metric),
-        lower_is_better=distance or metric in ("ece", "brier"),
+        lower_is_better=distance or field in ("ece", "brier"),
         empty=first.summary["empty"],
         n_cases=len(first.cases),
         n_groups=len(set(first.groups)),

@@ -179,7 +179,8 @@ def evaluate(
         if parquet:
             write_parquet(out_dir / "cases.parquet", results, protocol)
         write_summary(out_dir / "summary.json", summary.to_dict())
-        write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves)
+        config = predictor.contract.config
+        write_report(out_dir / "report.html", summary, results, data.spec, gallery, curves, config)
     return summary
 
 
@@ -245,6 +246,7 @@ def origin_of(contract: Contract, data: Cases, split: str, checkpoint: Path | No
     """Where the numbers of an evaluation that has just ended come from."""
     return Origin(
         model=contract.name,
+        trained_on=_trained_on(contract.config),
         data=_name(data),
         split=split,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -263,6 +265,13 @@ def cases_of(data: Cases, split: str) -> list[Any]:
             f"split '{split}' of {_name(data)} has no cases; choose another split or fill this one"
         )
     return cases
+
+
+def _trained_on(config: str) -> str:
+    """The set that a composed config names, empty if it names none."""
+    from omegaconf import OmegaConf
+
+    return str(OmegaConf.select(OmegaConf.create(config), "data.name") or "") if config else ""
 
 
 def _name(data: Cases) -> str:

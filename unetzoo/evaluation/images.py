@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from unetzoo.evaluation.evaluate import Cases, cases_of, origin_of
+from unetzoo.evaluation.gather import first, gather, share
 from unetzoo.evaluation.protocol import same
 from unetzoo.evaluation.summary import Origin, many, number, plain, write_summary
 from unetzoo.inference.contract import Contract
@@ -135,17 +136,19 @@ def evaluate_images(
     out_dir = Path(out_dir)
     make_folder(out_dir)
     started = time.perf_counter()
-    rows: list[CaseErrors] = []
-    bar = Bar(len(cases))
-    for case in cases:
+    own: list[CaseErrors] = []
+    mine = share(cases)
+    bar = Bar(len(mine))
+    for case in mine:
         bar.start(case.name)
         sample = data.read(case)
         predictor.check(sample.image, case.name)
         found = predictor.values(sample.image, flips=flips, batch_size=batch_size, progress=bar.part)
         errors = image_errors(found, sample.target, trained.target.value_range)
-        rows.append(CaseErrors(case.name, case.group, errors))
+        own.append(CaseErrors(case.name, case.group, errors))
         bar.finish()
     bar.close()
+    rows = gather(own, lambda row: row.name, [case.name for case in cases])
     groups = [row.group for row in rows]
     columns = {f: np.array([getattr(row.errors, f) for row in rows]) for f in ImageErrors._fields}
     summary = ImageSummary(
@@ -159,8 +162,9 @@ def evaluate_images(
         seed=seed,
         flips=flips,
     )
-    _write_cases(out_dir / "cases.csv", rows, summary.unit)
-    write_summary(out_dir / "summary.json", summary.to_dict())
+    if first():
+        _write_cases(out_dir / "cases.csv", rows, summary.unit)
+        write_summary(out_dir / "summary.json", summary.to_dict())
     return summary
 
 

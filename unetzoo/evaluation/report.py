@@ -29,6 +29,7 @@ def write_report(
     data: DataSpec,
     gallery: Gallery,
     curves: Mapping[str, Curve],
+    config: str,
 ) -> None:
     """Render the template; names that come from files are escaped there.
 
@@ -36,6 +37,7 @@ def write_report(
         results: Every case, for the table.
         gallery: Has been offered every case.
         curves: Training curves by column name, none for a model without a run.
+        config: Of the training run, YAML; empty if the model carries none.
     """
     protocol = summary.protocol
     page = template("report").render(
@@ -46,6 +48,7 @@ def write_report(
         headings=_headings(summary),
         kinds=MEANS,
         curves=_curve_charts(curves),
+        config=config,
         histograms=_histograms(summary, results),
         galleries=[
             ("Worst cases", gallery.extremes.worst),

@@ -35,6 +35,7 @@ class Origin:
 
     Args:
         date: ISO 8601, UTC.
+        trained_on: Name of the set the model was trained on, empty if it does not say.
         checkpoint: File name, empty if the model came from none.
         checkpoint_sha256: Of that file.
         weights_sha256: As the model's contract states it.
@@ -48,6 +49,7 @@ class Origin:
     data: str
     split: str
     date: str
+    trained_on: str = ""
     checkpoint: str = ""
     checkpoint_sha256: str = ""
     weights_sha256: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Evaluation", "read_evaluation", "require_same_cases"]
+__all__ = ["Evaluation", "field_of", "read_evaluation", "require_same_cases"]
 
 _COUNTS = ("case", "group", "class", "n_pixels", "tp", "fp", "fn", "status")
 
@@ -45,7 +45,7 @@ class Evaluation:
         """
         headings = [h for h in next(iter(self.rows.values())) if h not in _COUNTS]
         for heading in headings:
-            if heading == metric or heading.startswith((f"{metric}_px", f"{metric}_m", f"{metric}@")):
+            if metric in (heading, field_of(heading)):
                 return heading
         raise ValueError(
             f"metric={metric} is not in {self.folder / 'cases.csv'}; it has {', '.join(headings)}, and "
@@ -57,6 +57,14 @@ class Evaluation:
         heading = self.column(metric)
         table = [[self.rows.get((case, name)) for name in self.classes] for case in self.cases]
         return np.array([[float(row[heading]) if row else np.nan for row in rows] for rows in table])
+
+
+def field_of(heading: str) -> str:
+    """The measure of a table's heading, without unit and tolerance: ``hd95_mm`` and ``nsd@2mm``."""
+    name = heading.partition("@")[0]
+    for unit in ("_px", "_mm", "_m"):
+        name = name.removesuffix(unit)
+    return name
 
 
 def read_evaluation(path: Path, split: str, name: str) -> Evaluation:
