@@ -32,7 +32,7 @@ def network(x: np.ndarray, channels: int) -> np.ndarray:
     k, i, j = np.ogrid[:channels, : x.shape[2], : x.shape[3]]
     ramp = ((7 * i + 3 * j + 5 * k) % 11) / 11 - 0.5
     first, last = x[:, :1].astype(np.float64), x[:, -1:].astype(np.float64)
-    return (first * (k + 1) - last * k * k / 2 + ramp).astype(np.float32)
+    return np.asarray(first * (k + 1) - last * k * k / 2 + ramp, np.float32)
 
 
 def parity() -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _contracts() -> Any:
 
 
 def _graph(weights: onnx.TensorProto) -> onnx.ModelProto:
-    sizes = ["B", 2, "H", "W"]
+    sizes: list[str | int | None] = ["B", 2, "H", "W"]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["image", "weights"], ["logits"])],
         "tiny",

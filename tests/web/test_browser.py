@@ -211,7 +211,7 @@ def _conv(
     spec = DataSpec(2, ("red", "green", "blue"), _classes(3), Normalisation("imagenet"), tile)
     spec = replace(spec, **data)
     contract = Contract("tiny", spec, "sigmoid" if spec.multilabel else "softmax", (1, 1), True)
-    sizes = ["B", 3, "H", "W"]
+    sizes: list[str | int | None] = ["B", 3, "H", "W"]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["image", "weights"], ["logits"], pads=[1, 1, 1, 1])],
         "tiny",
@@ -241,5 +241,5 @@ def _picture(path: Path, shape: tuple[int, int, int]) -> Path:
         alpha[:30, :40] = 0
         alpha[50:, 60:] = 7
         picture.putalpha(PIL.Image.fromarray(alpha))
-    picture.save(path, **({"quality": 95} if path.suffix == ".jpg" else {}))
+    picture.save(path, quality=95)
     return path

@@ -59,6 +59,7 @@ function hear(tell: Tell): void {
     case "done":
       finish(`Done in ${tell.seconds.toFixed(1)} s (${started}).`);
       setSaves(true);
+      showResult();
       break;
     case "cancelled":
       finish("Cancelled.");
@@ -127,6 +128,12 @@ function start(): void {
   setSaves(false);
   status.textContent = "Starting the network…";
   ask({ kind: "run", gpu: device.value === "gpu" });
+}
+
+/** Where the panel has a scroll bar of its own; on a small screen the image is what one wants to see. */
+function showResult(): void {
+  const panel = byId("panel", HTMLElement);
+  panel.scrollTo({ top: panel.scrollHeight });
 }
 
 function finish(text: string): void {
