@@ -13,7 +13,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms.spatial.array import Resize, Spacing
 from rasterio.transform import Affine
 
-from unetzoo.datasets import Case, read_case
+from unetzoo.datasets import Case, SegmentationData, read_case
 from unetzoo.datasets.reader import at_spacing
 from unetzoo.inference import (
     ClassSpec,
@@ -218,3 +218,21 @@ def test_contract_carries_the_spacing_and_leaves_it_out_where_there_is_none() ->
     assert "resample" not in spec(resample=None).to_dict()
     with pytest.raises(ValueError, match="spacing"):
         spec(resample=(1.0, 1.0))
+
+
+def test_config_names_the_spacing_of_its_kind_of_images(tmp_path: Path) -> None:
+    volume(tmp_path)
+    (tmp_path / "m.csv").write_text("image,mask,split\nv.nii.gz,m.nii.gz,train\n")
+    made: dict[str, Any] = {
+        "manifest": tmp_path / "m.csv",
+        "classes": {"background": 0, "liver": 1},
+        "val_fraction": 0,
+    }
+    data = SegmentationData(**made, test_fraction=0, spacing=[2, 2, 2], batch_size=1, cache=False)
+    assert data.spec.resample == (2, 2, 2)
+    assert data.spec.tile == (16, 16, 16)  # over 12 x 12 x 14 voxels
+    (batch,) = data.train_dataloader()
+    assert batch["image"].shape[2:] == (16, 16, 16)
+    for wrong in ({"gsd": 2.0}, {"spacing": [1.0, 1.0]}):
+        with pytest.raises(ValueError, match=r"data\.(gsd|spacing)"):
+            _ = SegmentationData(**made, test_fraction=0, **wrong).spec

@@ -61,7 +61,8 @@ def test_ome_zarr_tells_axes_and_spacing(tmp_path: Path, version: str) -> None:
     both = np.stack([VALUES, VALUES + 1])
     image = read_image(ome(tmp_path / "v.zarr", both[None], "tczyx", version))
     np.testing.assert_array_equal(image.data, both)
-    assert (image.spacing, image.unit) == (pytest.approx((2.0, 0.5, 0.5)), "mm")
+    assert image.spacing == pytest.approx((2.0, 0.5, 0.5))
+    assert image.unit == "mm"
 
 
 def test_prediction_is_a_zarr_of_the_same_place(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,8 @@ def read_mask(path: str | Path, like: Image | None = None, window: Window | None
         case "picture":
             ids, geometry = pictures.read_picture_mask(path)
             if window is not None:
-                ids, geometry = ids[..., *window], cropped(geometry, window)
+                part: tuple[Any, ...] = (..., *window)
+                ids, geometry = ids[part], cropped(geometry, window)
         case "raster":
             ids, geometry = raster.read_raster_mask(path, window)
         case "dicom":

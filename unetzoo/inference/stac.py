@@ -57,11 +57,11 @@ def open_item(path: Path, wanted: Sequence[str] | int | None) -> Source:
 
 
 class _Band(NamedTuple):
-    """A band of an asset: its names, the asset's key last, its file, and its place there."""
+    """A band of an asset: its names, the asset's key last, its file, and its number there."""
 
     names: tuple[str, ...]
     file: Path
-    index: int
+    number: int
 
 
 class _Stack(Source):
@@ -96,7 +96,7 @@ class _Stack(Source):
     def part(self, window: Window) -> Rows:
         """A window of each file."""
         rows = {file: source.part(window) for file, source in self._sources.items()}
-        data = np.stack([rows[band.file].data[band.index] for band in self._bands])
+        data = np.stack([rows[band.file].data[band.number] for band in self._bands])
         return Rows(
             data.astype(self.dtype, copy=False), np.logical_and.reduce([r.valid for r in rows.values()])
         )
