@@ -54,6 +54,9 @@ class TrainPatches(Dataset[Example]):
     def __getitem__(self, draw: Draw) -> Example:
         index, seed = draw
         case = self.cases[index]
+        if (scene := self.reader.scene(case)) is not None:
+            patch = scene.draw(self.patch, np.random.default_rng(seed), foreground=self.foreground)
+            return _example(*self.augment(*patch, seed), case)
         x, reference = (pad_to(array, self.patch)[0] for array in self.reader(case))
         window = choose_window(
             reference if reference.dtype == np.uint8 else counted(reference),

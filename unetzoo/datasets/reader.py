@@ -14,6 +14,7 @@ from ..inference.resample import Resampled, grid_size, nearest
 from ..inference.source import ImageSource
 from .case import Case, Sample, counted
 from .classes import encode
+from .scenes import Scene, is_scene
 from .vector_labels import is_vector
 
 
@@ -59,7 +60,6 @@ def _target(case: Case, image: Image, bands: Sequence[str]) -> np.ndarray:
     return np.where(counts, target.data, np.nan).astype(np.float32)
 
 
-class CachingReader:
 def at_spacing(sample: Sample, spec: DataSpec, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The network's input and its reference on the grid that it works on; labels are those nearest.
 
@@ -82,6 +82,7 @@ def at_spacing(sample: Sample, spec: DataSpec, name: str) -> tuple[np.ndarray, n
     return x, np.where(values.valid & rows.valid, values.data, np.nan).astype(np.float32)
 
 
+class CachingReader:
     """``read_case`` at the spec's spacing; keeps what it has read, as (x, reference), while that fits.
 
     Args:
@@ -92,6 +93,8 @@ def at_spacing(sample: Sample, spec: DataSpec, name: str) -> tuple[np.ndarray, n
         self.spec = spec
         self.budget = budget
         self._kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._scenes: dict[str, Scene | None] = {}
+        self._held = 0  # by scenes
 
     def __call__(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
         """(C, *size) float32, and the mask or the target of the sample; not to be written to."""
@@ -102,10 +105,24 @@ def at_spacing(sample: Sample, spec: DataSpec, name: str) -> tuple[np.ndarray, n
         size = x.nbytes + reference.nbytes
         if size <= self.budget:
             self.budget -= size
-            self._kept[case.name] = sample.x, sample.reference
-        return sample.x, sample.reference
+            self._kept[case.name] = x, reference
+        return x, reference
+
+    def scene(self, case: Case) -> Scene | None:
+        """The case to be read by windows, if it is too large for anything else."""
+        if case.name not in self._scenes:
+            large = is_scene(case, self.spec)
+            self._scenes[case.name] = Scene(case, self.spec, self._keep) if large else None
+        return self._scenes[case.name]
+
+    def _keep(self, size: int) -> bool:
+        fits = size <= self.budget
+        self.budget -= size * fits
+        self._held += size * fits
+        return fits
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers that are spawned start with an empty cache instead of a copy through a pipe."""
         kept = sum(x.nbytes + reference.nbytes for x, reference in self._kept.values())
-        return {"spec": self.spec, "budget": self.budget + kept, "_kept": {}}
+        budget = self.budget + kept + self._held
+        return {"spec": self.spec, "budget": budget, "_kept": {}, "_scenes": {}, "_held": 0}

@@ -67,14 +67,14 @@ def choose_window(
     if rng.random() < foreground:
         pixel = _foreground_pixel(mask, rng, multilabel)
         if pixel is not None:
-            return _around(pixel, size, patch)
+            return around(pixel, size, patch)
     start = [int(rng.integers(0, s - p + 1)) for s, p in zip(size, patch, strict=True)]
     window = tuple(slice(a, a + p) for a, p in zip(start, patch, strict=True))
     at: tuple[Any, ...] = (..., *window)
     if (mask[at] == IGNORE).all():
         known = np.flatnonzero((mask != IGNORE).any(axis=0) if multilabel else mask != IGNORE)
         if len(known):
-            return _around(int(known[rng.integers(len(known))]), size, patch)
+            return around(int(known[rng.integers(len(known))]), size, patch)
     return window
 
 
@@ -91,7 +91,8 @@ def _foreground_pixel(mask: np.ndarray, rng: np.random.Generator, multilabel: bo
     return int(pixels[rng.integers(len(pixels))])
 
 
-def _around(pixel: int, size: Sequence[int], patch: Sequence[int]) -> tuple[slice, ...]:
+def around(pixel: int, size: Sequence[int], patch: Sequence[int]) -> tuple[slice, ...]:
+    """Window of the size of `patch` around a pixel, given by its flat index, as far as the border lets it."""
     centre = np.unravel_index(pixel, tuple(size))
     start = [min(max(int(c) - p // 2, 0), s - p) for c, p, s in zip(centre, patch, size, strict=True)]
     return tuple(slice(a, a + p) for a, p in zip(start, patch, strict=True))

@@ -1,0 +1,97 @@
+"""A large raster is read by windows, with the same values as if it had been read whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from unetzoo.datasets import scenes
+from unetzoo.datasets.datamodule import SegmentationData
+from unetzoo.datasets.patches import TrainPatches
+from unetzoo.datasets.scenes import Scene, is_scene
+from unetzoo.inference.contract import IGNORE
+
+Make = Callable[..., SegmentationData]
+
+
+@pytest.fixture
+def large(data: Make, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SegmentationData:
+    """One georeferenced scene of 70 x 90 px with a strip without data, for which that counts as large."""
+    monkeypatch.setattr(scenes, "LARGE", 70 * 90)
+    monkeypatch.setattr(scenes, "_BLOCK", 32)
+    rng = np.random.default_rng(0)
+    image = rng.integers(1, 4000, (3, 70, 90)).astype(np.uint16)
+    image[:, :, 80:] = 0
+    mask = (rng.random((70, 90)) < 0.3).astype(np.uint8)
+    mask[66:69, 5:8] = 2
+    place = rasterio.Affine(2, 0, 9, 0, -2, 9)
+    for kind, values in (("images", image), ("masks", mask[None])):
+        profile = {"driver": "GTiff", "height": 70, "width": 90, "dtype": values.dtype, "crs": "EPSG:32633"}
+        path = folder / kind / "scene.tif"
+        with rasterio.open(
+            path, "w", count=len(values), nodata=0 if kind == "images" else None, transform=place, **profile
+        ) as file:
+            file.write(values)
+    (folder / "m.csv").write_text(
+        "image,mask,split,name,window\n"
+        "images/scene.tif,masks/scene.tif,train,s,\n"
+        "images/scene.tif,masks/scene.tif,val,w,4 6 40 50\n"
+    )
+    classes = {"no": 0, "yes": 1, "rare": 2}
+    return data(images=None, masks=None, manifest="m.csv", classes=classes, normalise={"method": "zscore"})
+
+
+def test_windows_hold_what_the_whole_image_holds(large: SegmentationData) -> None:
+    (case,) = large.cases("train")
+    assert is_scene(case, large.spec)
+    whole = large.read(case)
+    rng = np.random.default_rng(1)
+    for kept in (True, False):
+        scene = Scene(case, large.spec, lambda size, kept=kept: kept)  # type: ignore[misc]
+        for _ in range(20):
+            top, left = int(rng.integers(0, 40)), int(rng.integers(0, 50))
+            window = (slice(top, top + 29), slice(left, left + 37))
+            x, mask = scene.read(window)
+            assert np.array_equal(x, whole.x[:, window[0], window[1]])
+            assert np.array_equal(mask, whole.mask[window])
+
+
+def test_rare_class_is_drawn_as_often_as_the_frequent_one(large: SegmentationData) -> None:
+    (case,) = large.cases("train")
+    scene = Scene(case, large.spec, lambda size: True)
+    rng = np.random.default_rng(0)
+    centres = [scene.draw((9, 9), rng, foreground=1.0)[1] for _ in range(200)]
+    share = np.mean([(mask == 2).any() for mask in centres])
+    assert 0.4 < share < 0.65
+    plain = [scene.draw((9, 9), rng, foreground=0.0)[1] for _ in range(300)]
+    assert np.mean([(mask == 2).any() for mask in plain]) < 0.15
+    assert not any((mask == IGNORE).all() for mask in plain)
+
+
+def test_window_of_a_scene_is_a_case_with_its_own_statistics(
+    large: SegmentationData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (case,) = large.cases("val")
+    monkeypatch.setattr(scenes, "LARGE", 40 * 50)
+    whole = large.read(case)
+    x, mask = Scene(case, large.spec, lambda size: True).read((slice(3, 35), slice(10, 42)))
+    assert np.array_equal(x, whole.x[:, 3:35, 10:42])
+    assert np.array_equal(mask, whole.mask[3:35, 10:42])
+
+
+def test_patches_do_not_depend_on_the_memory_for_blocks(large: SegmentationData) -> None:
+    found = []
+    for budget in (1e9, 20_000, 0):
+        large._reader.budget = budget
+        large._reader._scenes.clear()
+        patches = TrainPatches(
+            large.cases("train"), large._reader, patch=(32, 32), foreground=0.5, augment=large.augment
+        )
+        found.append([patches[(0, seed)] for seed in range(6)])
+        assert large._reader.budget >= 0
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            assert (a["image"] == b["image"]).all()
+            assert (a["mask"] == b["mask"]).all()
