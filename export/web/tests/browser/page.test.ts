@@ -52,6 +52,7 @@ beforeAll(async () => {
     viewport: { width: 1360, height: 900 },
     args: FLAGS.split(" "),
   });
+  browser.setDefaultTimeout(150_000);
 });
 afterAll(async () => {
   await browser?.close();
