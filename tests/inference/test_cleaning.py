@@ -29,7 +29,7 @@ def picture() -> np.ndarray:
 
 
 def cleaned(**how: int) -> np.ndarray:
-    return clean(picture()[None], [Cleaning(1, **how)], layers=False)[0]  # type: ignore[arg-type]
+    return np.asarray(clean(picture()[None], [Cleaning(1, **how)], layers=False)[0])  # type: ignore[arg-type]
 
 
 def test_small_parts_are_dropped_with_diagonal_neighbours_as_one_and_others_untouched() -> None:
