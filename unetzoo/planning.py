@@ -228,9 +228,10 @@ def render(
         body.append(("  " * len(parents) + f"{last}: {_yaml(line.value)}", line.reason))
         before = parents
     wide = min(48, max(len(text) for text, reason in [*entries, *body] if reason) + 2)
-    table = [f"{text:{wide}}# {reason}" if reason else text for text, reason in [("defaults:", ""), *entries]]
-    table.insert(1, f"  - override /data: {data}")
-    rest = [f"{text:{wide}}# {reason}" if reason else text for text, reason in body]
+    table, rest = (
+        [f"{text + '  ':{wide}}# {reason}" if reason else text for text, reason in part]
+        for part in ([("defaults:", ""), (f"  - override /data: {data}", ""), *entries], body)
+    )
     top = ["# @package _global_", *(f"# {line}" for line in header.splitlines())]
     return "\n".join([*top, *table, f"run_id: {run_id}-seed${{seed}}", *rest]) + "\n"
 
@@ -238,5 +239,5 @@ def render(
 def _yaml(value: Any) -> str:
     import yaml
 
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6)
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
     return text.removesuffix("\n...\n").strip()
