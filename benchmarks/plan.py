@@ -1,0 +1,102 @@
+"""What `unetzoo plan` writes, beside the experiment written by hand, in the same CPU time.
+
+    python -m benchmarks.plan hippocampus_msd dsb2018_nuclei --data <folder with the sets> --seeds 0 1 2
+
+The experiment runs as it stands. The plan gets as many epochs, and as many steps an epoch as take the same
+CPU time, told from twenty steps of it. val chooses the checkpoint of each, test is read once. One thread.
+"""
+
+import argparse
+import math
+import os
+import time
+from pathlib import Path
+from statistics import mean
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import torch
+from benchmarks.runs import measured
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from unetzoo.datasets.statistics import fingerprint
+from unetzoo.planning import plan, render
+from unetzoo.training import train
+
+PROBE = 20  # steps
+
+
+def write_plan(name: str, data: Path, out: Path) -> Path:
+    """The folder to search for the experiment ``planned_<name>``."""
+    with initialize_config_module("unetzoo.configs", version_base="1.3"):
+        cfg = compose("train", [f"data={name}", f"paths.data={data}"])
+    found = instantiate(cfg.data)
+    lines = plan(fingerprint(found.cases("train"), found.spec), found.spec, memory=4e9, gpu=False)
+    path = out / "plans" / "experiment" / f"planned_{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        render(lines, data=name, given=[], run_id=f"planned_{name}", header=f"Planned for {name}.")
+    )
+    return out / "plans"
+
+
+def seconds_per_step(overrides: list[str], data: Path, out: Path, run_id: str) -> float:
+    """CPU seconds of a training step, batch and backward pass."""
+    few = [f"run_id={run_id}", f"paths.runs={out}", f"paths.data={data}", "trainer.max_epochs=1"]
+    with initialize_config_module("unetzoo.configs", version_base="1.3"):
+        cfg = compose("train", [*overrides, *few, f"+trainer.limit_train_batches={PROBE}"])
+    OmegaConf.set_struct(cfg, False)
+    cfg.logger, cfg.trainer.limit_val_batches = None, 1
+    start = time.process_time()
+    train(cfg)
+    return (time.process_time() - start) / PROBE
+
+
+def compare(name: str, seed: int, data: Path, out: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """What the experiment and the plan reach."""
+    hand = measured(f"{name}-hand-seed{seed}", [f"experiment={name}", f"seed={seed}"], data=data, out=out)
+    with initialize_config_module("unetzoo.configs", version_base="1.3"):
+        epochs = int(compose("train", [f"experiment={name}"]).trainer.max_epochs)
+    search = f"hydra.searchpath=[file://{write_plan(name, data, out).resolve()}]"
+    overrides = [f"experiment=planned_{name}", search, f"seed={seed}", "data.num_workers=0"]
+    overrides.append("trainer.precision=32-true")
+    step = seconds_per_step(overrides, data, out, f"{name}-probe-seed{seed}")
+    steps = max(1, math.floor(hand["cpu_minutes"] * 60 / step / epochs))
+    budget = [f"trainer.max_epochs={epochs}"]
+
+    def change(cfg: DictConfig) -> None:
+        cfg.data.samples_per_epoch = steps * cfg.data.batch_size
+
+    planned = measured(f"{name}-plan-seed{seed}", [*overrides, *budget], data=data, out=out, change=change)
+    return hand, planned
+
+
+def main() -> None:
+    """Run the command line and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiments", nargs="+")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/plan"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| experiment | recipe | val Dice | test Dice | test Dice per seed | parameters | CPU minutes |")
+    print("|---|---|---:|---:|---|---:|---:|")
+    for name in arguments.experiments:
+        pairs = [compare(name, seed, arguments.data, arguments.out) for seed in arguments.seeds]
+        for recipe, runs in zip(("by hand", "planned"), zip(*pairs, strict=True), strict=True):
+            each = ", ".join(f"{run['dice']:.4f}" for run in runs)
+            row = [mean(run[key] for run in runs) for key in ("val_dice", "dice", "cpu_minutes")]
+            print(
+                f"| {name} | {recipe} | {row[0]:.4f} | {row[1]:.4f} | {each} | {runs[0]['parameters']:,.0f} "
+                f"| {row[2]:.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
