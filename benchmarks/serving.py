@@ -3,7 +3,7 @@
     python -m benchmarks.serving --uploads 500 --queue 16
     python -m benchmarks.serving --uploads 500 --queue 500
 
-Starts ``unetzoo-infer --serve`` on loopback with an untrained U-Net (resnet18, tiles of 256 pixels) and
+Starts ``unetzoo-infer --serve`` on loopback with a small untrained U-Net (tiles of 256 pixels) and
 sends all uploads at once, each on a connection of its own. Valid ones are pictures and GeoTIFFs of 100 to
 400 pixels a side; broken ones are truncated, of other bands or another scale, empty, too long, of unknown
 formats, or small files that unpack to gigabytes. A client that is told to come back later does. The program
@@ -209,7 +209,8 @@ def _export(folder: Path) -> Path:
     from unetzoo.inference import ClassSpec, DataSpec, Normalisation
     from unetzoo.onnx_export import export
 
-    model = unetzoo.create_model("unet", encoder="resnet18", classes=3)
+    small = {"encoder.channels": [8, 16, 32], "decoder.channels": [8, 16]}
+    model = unetzoo.create_model("unet", encoder="conv2d", classes=3, overrides=small)
     model.data = DataSpec(
         ndim=2,
         bands=("red", "green", "blue"),

@@ -46,6 +46,7 @@ _KINDS = {
     ".npy": "application/octet-stream",
 }
 _FIELD = "image"
+_LONGEST_WAIT = 60  # seconds that anybody is told to wait before the next try
 _FORM = {
     "requestBody": {
         "required": True,
@@ -136,7 +137,7 @@ class _Service:
     async def admitted(self) -> AsyncIterator[Path]:
         """A folder that is gone when the answer is out, for as many uploads as there is room for."""
         if self._inside > self.limits.queue:
-            wait = max(1, math.ceil(self._inside * self._took))
+            wait = min(_LONGEST_WAIT, max(1, math.ceil(self._inside * self._took)))
             raise HTTPException(
                 503,
                 f"{self._inside} uploads are being worked on already; try again in {wait} seconds",
