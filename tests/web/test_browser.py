@@ -52,7 +52,7 @@ def _missing() -> str:
 pytestmark = pytest.mark.skipif(bool(_missing()), reason=_missing())
 
 
-@pytest.mark.slow
+@pytest.mark.full  # make test-web runs it
 def test_the_page_answers_as_the_runtime(tmp_path: Path) -> None:
     _build()
     cases = [_demo(tmp_path), *_made(tmp_path)]
