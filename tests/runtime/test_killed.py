@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,33 +52,65 @@ def busy_workers(pid: int) -> list[int]:
     family = {pid}
     while more := {child for child, parent in parents.items() if parent in family} - family:
         family |= more
-    return [child for child in family if titles.get(child, "").startswith("ray::")]
+    return [child for child in family if titles.get(child, "").startswith("ray::_Worker")]
+
+
+# a cluster on this machine, for as long as the process lives
+CLUSTER = """
+import ray, time
+ray.init(num_cpus=4, include_dashboard=False, object_store_memory=10**8, logging_level="ERROR")
+print(ray.get_runtime_context().gcs_address, flush=True)
+time.sleep(10**6)
+"""
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[str]"]:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or the runs would need the cluster's token
+    with subprocess.Popen([sys.executable, "-c", CLUSTER], stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
 
 
 @pytest.mark.full
+@pytest.mark.parametrize(
+    ("count", "kills"), [pytest.param(40, 2, id="some"), pytest.param(200, 10, id="many")]
+)
 def test_ray_run_whose_processes_are_killed_ends_as_a_serial_one(
-    model: MakeModel, data: DataSpec, tmp_path: Path
+    model: MakeModel,
+    data: DataSpec,
+    tmp_path: Path,
+    cluster: "subprocess.Popen[str]",
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    kills: int,
 ) -> None:
-    pytest.importorskip("ray")
-    count, kills = 200, 10
     inputs = scenes(tmp_path / "in", count)
     command = [sys.executable, "-m", "unetzoo.inference", str(model(data)), str(inputs), "--threads", "1"]
     subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, capture_output=True)
     out, chance = tmp_path / "out", random.Random(0)
     on_ray = [*command, "-o", str(out), "--workers", "4"]
+    assert cluster.stdout is not None
+    address = cluster.stdout.readline().strip()
+    assert address, "Ray did not start"
+    monkeypatch.setenv("RAY_ADDRESS", address)
     known: dict[str, int] = {}
     for kill in range(kills):
-        process = subprocess.Popen(on_ray, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(on_ray, stdout=subprocess.DEVNULL)
         goal = len(known) + chance.randrange(1, count // kills)
-        while process.poll() is None and len(written(out)) < goal:
+        while len(written(out)) < goal:
+            assert process.poll() is None
             time.sleep(0.005)
-        if kill % 2 and (workers := busy_workers(process.pid)):
-            os.kill(chance.choice(workers), signal.SIGKILL)  # Ray starts another
-            while process.poll() is None and len(written(out)) < goal + 2:
+        if kill % 2:
+            os.kill(chance.choice(busy_workers(cluster.pid)), signal.SIGKILL)  # Ray starts another
+            while len(written(out)) < goal + 2 and process.poll() is None:
                 time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        time.sleep(2)  # until Ray's processes have noticed
+        while busy_workers(cluster.pid):  # until Ray has noticed
+            time.sleep(0.05)
         stamps = written(out)
         # a worker's last result may have lost its line in the ledger, and is then written again
         assert sum(stamps[name] != stamp for name, stamp in known.items()) <= 4

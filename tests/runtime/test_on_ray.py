@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from unetzoo.cli import main as unetzoo
 from unetzoo.inference import DataSpec, Predictor
 from unetzoo.inference.cli import main
 
@@ -124,10 +125,19 @@ def test_workers_write_what_one_process_writes(
     arguments = [str(model(data)), str(pictures), "--threads", "1", "--flips", "-o"]
     assert main([*arguments, str(tmp_path / "one")]) == 0
     assert main([*arguments, str(tmp_path / "many"), "--workers", "2"]) == 0
-    assert capsys.readouterr().out.count("9 of 9 predicted") == 2
-    assert contents(tmp_path / "one") == contents(tmp_path / "many")
     assert ray.log == ["init 2", "worker", "worker", "shutdown"]
     assert ray.most == 4  # two are computed and two wait; the others are not even given out
+    words = [
+        f"ckpt={model(data)}",
+        f"inputs={pictures}",
+        f"out={tmp_path / 'words'}",
+        "flips=true",
+        "threads=1",
+    ]
+    assert unetzoo(["predict", *words, "workers=3"]) == 0
+    assert ray.log[4:] == ["init 3", "worker", "worker", "worker", "shutdown"]
+    assert capsys.readouterr().out.count("9 of 9 predicted") == 3
+    assert contents(tmp_path / "one") == contents(tmp_path / "many") == contents(tmp_path / "words")
 
 
 def test_second_run_does_what_failed_and_nothing_else(
