@@ -52,13 +52,13 @@ def decoder_step(
 def answers(proto: onnx.ModelProto) -> list[np.ndarray]:
     onnx.checker.check_model(proto)
     session = onnxruntime.InferenceSession(proto.SerializeToString())
-    found, rng = [], np.random.default_rng(1)
+    found, rng = list[np.ndarray](), np.random.default_rng(1)
     for size in SIZES:
         feeds = {}
         for given in session.get_inputs():
             shape = size if given.name == "x" else tuple(2 * s for s in size)
             feeds[given.name] = rng.standard_normal((2, given.shape[1], *shape)).astype(np.float32)
-        found.append(session.run(None, feeds)[0])
+        found += session.run(None, feeds)
     return found
 
 
@@ -69,6 +69,27 @@ def test_rewritten_convolution_answers_the_same(order: tuple[str, ...], bias: bo
     expected = answers(proto)
     assert interleave(proto) == 1
     assert not any(node.op_type == "Resize" for node in proto.graph.node)
+    for one, other in zip(answers(proto), expected, strict=True):
+        assert np.abs(one - other).max() <= 1e-5 * np.abs(other).max()
+
+
+def test_what_a_branch_takes_from_around_it_is_kept() -> None:
+    proto = decoder_step(("a", "up"))
+    graph = proto.graph
+    ten = numpy_helper.from_array(np.full((), 10, np.float32), "ten")
+    yes = numpy_helper.from_array(np.full((), True), "yes")
+    result = helper.make_tensor_value_info("z", TensorProto.FLOAT, [])
+    # the upsampled map, too, whose Resize then stays
+    body = [
+        helper.make_node("ReduceMax", ["up"], ["m"], keepdims=0),
+        helper.make_node("Mul", ["m", "ten"], ["z"]),
+    ]
+    branch = helper.make_graph(body, "branch", [], [result])
+    graph.node.append(helper.make_node("If", ["yes"], ["z"], then_branch=branch, else_branch=branch))
+    graph.initializer.extend([ten, yes])
+    graph.output.append(result)
+    expected = answers(proto)
+    assert interleave(proto) == 1
     for one, other in zip(answers(proto), expected, strict=True):
         assert np.abs(one - other).max() <= 1e-5 * np.abs(other).max()
 

@@ -1,6 +1,7 @@
 """Convolutions of upsampled maps, computed before the upsampling, in an exported graph."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def interleave(proto: Any) -> int:
     graph = proto.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     maker = {name: node for node in graph.node for name in node.output}
-    uses = Counter(name for node in graph.node for name in node.input)
+    uses = Counter(name for node in graph.node for name in _wants(node))
     channels = {
         info.name: dims[1].dim_value
         for info in (*graph.value_info, *graph.input)
@@ -87,7 +88,7 @@ def interleave(proto: Any) -> int:
     if changed:
         del graph.node[:]
         graph.node.extend(_alive(nodes, {output.name for output in graph.output}))
-        used = {name for node in graph.node for name in node.input}
+        used = {name for node in graph.node for name in _wants(node)}
         left = [tensor for tensor in graph.initializer if tensor.name in used]
         del graph.initializer[:]
         graph.initializer.extend(left)
@@ -138,5 +139,14 @@ def _alive(nodes: list[Any], wanted: set[str]) -> list[Any]:
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             found.append(node)
-            wanted.update(node.input)
+            wanted.update(_wants(node))
     return found[::-1]
+
+
+def _wants(node: Any) -> Iterator[str]:
+    """What a node takes, and what the bodies of loops and branches take from around them."""
+    yield from node.input
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                yield from _wants(inner)

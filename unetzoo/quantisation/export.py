@@ -27,6 +27,7 @@ __all__ = ["PATCHES", "export_quantised"]
 PATCHES = 32
 """Training patches that the ranges of the activations are taken from."""
 _RANKED = 4  # patches that layers are ranked on
+_LARGEST = 1.5e9  # bytes; a graph with every layer twice must fit into one protobuf message of 2 GiB
 
 
 def export_quantised(
@@ -95,6 +96,12 @@ def export_quantised(
             licence=licence,
             for_int8=precision == "int8",
         )
+        weights = sum(file.stat().st_size for file in (full, *external_files(full)))
+        if precision == "int8" and weights > _LARGEST:
+            raise ValueError(
+                f"the network's {weights / 1e9:.1f} GB are too many to quantise, {_LARGEST / 1e9:g} GB are "
+                "the most; export it in float32 or with quantize=bf16"
+            )
         float32 = Predictor.from_onnx(full)
         gate = Gate(float32, data)
         steps: Iterator[tuple[Verdict, Quantisation, Path]]
