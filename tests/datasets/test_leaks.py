@@ -26,7 +26,8 @@ def scenery(seed: int, size: int = 160) -> np.ndarray:
         layer = rng.normal(size=(size // cell + 1,) * 2) * cell**0.5
         picture += np.kron(layer, np.ones((cell, cell)))[:size, :size]
     low, high = picture.min(), picture.max()
-    return ((picture - low) / (high - low) * 255).astype(np.uint8)
+    scaled: np.ndarray = ((picture - low) / (high - low) * 255).astype(np.uint8)
+    return scaled
 
 
 def read(picture: np.ndarray) -> Read:

@@ -91,14 +91,14 @@ class Scene:
                     parts = [np.empty((*array.shape[:-2], *size), array.dtype) for array in block]
                 top, left = row * _BLOCK, column * _BLOCK
                 height, width = block[1].shape
-                source: list[slice] = []
-                target: list[slice] = []
+                source: tuple[Any, ...] = (...,)
+                target: tuple[Any, ...] = (...,)
                 for want, first, length in ((rows, top, height), (columns, left, width)):
                     a, b = max(want.start, first), min(want.stop, first + length)
-                    source.append(slice(a - first, b - first))
-                    target.append(slice(a - want.start, b - want.start))
+                    source += (slice(a - first, b - first),)
+                    target += (slice(a - want.start, b - want.start),)
                 for part, array in zip(parts, block, strict=True):
-                    part[(..., *target)] = array[(..., *source)]
+                    part[target] = array[source]
         assert parts is not None
         data, valid, mask = parts
         return rescale(Rows(data, valid), self._scale), mask

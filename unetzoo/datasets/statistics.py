@@ -56,7 +56,8 @@ def fingerprint(
     """
     how = {key: value for key, value in spec.to_dict().items() if key not in ("normalisation", "tile")}
     found = _kept(["fingerprint", how, _state(cases)], lambda: _compute(cases, spec, progress)._asdict())
-    return Fingerprint(**{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()})
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
+    return Fingerprint(**values)
 
 
 def moments(
