@@ -14,6 +14,7 @@ __all__ = ["Start", "first_difference", "leaves", "start_of"]
 WITHOUT_EFFECT = (
     "run_dir",
     "run_id",
+    "data.allow",
     "data.cache",
     "data.cache_gb",
     "data.root",
