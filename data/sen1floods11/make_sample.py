@@ -18,15 +18,16 @@ def write(out: Path, rng: np.random.Generator, *, table: bool = True) -> None:
     hand = out / "v1.1" / "data" / "flood_events" / "HandLabeled"
     lists = out / "v1.1" / "splits" / "flood_handlabeled"
     lists.mkdir(parents=True)
-    for split, chips in {
+    lists_of = {
         "train": ["Ghana_1", "Ghana_2", "India_3"],
         "valid": ["Ghana_4"],
         "test": ["India_5", "Spain_6"],
         "bolivia": ["Bolivia_103757"],
-    }.items():
+    }
+    for row, (split, chips) in enumerate(lists_of.items()):
         for i, chip in enumerate(chips):
             water = draw(rng, (48, 48), 2).astype(np.int16)
-            place = placed("EPSG:4326", -1.0 + i, 9.0, 9e-5)
+            place = placed("EPSG:4326", -1.0 + i, 9.0 + row, 9e-5)
             optical = paint(rng, water, 13, 9000.0).astype(np.uint16).transpose(2, 0, 1)
             radar = (paint(rng, water, 2, 30.0) - 35).astype(np.float32).transpose(2, 0, 1)
             radar[:, :, -3:] = np.nan
