@@ -18,7 +18,7 @@ DEMO := runs/demo-seed0
 
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help demo kernels test test-all web test-web lint format clean
+.PHONY: help bench demo kernels test test-all web test-web lint format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
