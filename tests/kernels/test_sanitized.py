@@ -18,13 +18,13 @@ pytestmark = [
 
 
 def test_no_kernel_touches_what_is_not_its_own_or_does_what_is_not_defined(tmp_path: Path) -> None:
-    configure = ["cmake", "-S", ROOT / "kernels", "-B", tmp_path / "build", "-DUNETZOO_SANITIZE=ON"]
-    build = ["cmake", "--build", tmp_path / "build", "--parallel", "2"]
-    for command in (configure, build):
+    build = str(tmp_path / "build")
+    configure = ["cmake", "-S", str(ROOT / "kernels"), "-B", build, "-DUNETZOO_SANITIZE=ON"]
+    for command in (configure, ["cmake", "--build", build, "--parallel", "2"]):
         subprocess.run(command, check=True, capture_output=True)
     package = tmp_path / "unetzoo_kernels"
     shutil.copytree(ROOT / "kernels" / "unetzoo_kernels", package)
-    shutil.copy(tmp_path / "build" / "libunetzoo_kernels.so", package)
+    shutil.copy(Path(build) / "libunetzoo_kernels.so", package)
     environment = {
         **os.environ,
         "PYTHONPATH": str(tmp_path),
