@@ -34,7 +34,7 @@ FEWEST = {
     "mfms_merge": Fewest(1 << 16, 1 << 16),
     "sk_merge": Fewest(_NEVER, 1 << 22),
     "attention_gate": Fewest(1 << 18, 1 << 22),
-    "attention_gate, channels last": Fewest(_NEVER, 1 << 22),
+    "attention_gate, channels last": Fewest(1 << 22, 1 << 22),
 }
 _FUNCTIONS = {
     "dct_pool": "unetzoo_wave_statistics_forward",
