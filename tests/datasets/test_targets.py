@@ -82,7 +82,8 @@ def manifest(root: Path, header: str, *rows: str) -> SegmentationData:
         with rasterio.open(root / f"{name}.tif", "w", driver="GTiff", **shape) as file:
             file.write(np.arange(size[0] * size[1], dtype=np.float32).reshape(size) * factor, 1)
     (root / "manifest.csv").write_text("\n".join([header, *rows]))
-    return SegmentationData(root=root, manifest="manifest.csv", target={"bands": ["ct"], "unit": "HU"})
+    target = {"bands": ["ct"], "unit": "HU"}
+    return SegmentationData(root=root, manifest="manifest.csv", target=target, allow=["duplicates"])
 
 
 def test_scale_comes_from_the_training_targets(tmp_path: Path) -> None:

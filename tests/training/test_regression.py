@@ -84,6 +84,7 @@ def settings(images: Path, tmp_path: Path) -> list[str]:
         f"data.manifest={images}/manifest.csv",
         "data.bands=[cbct]",
         "data.target={bands: [ct], unit: HU}",
+        "data.allow=[duplicates]",  # a ball in a box is a ball in a box
         f"data.patch={'[8,16,16]' if three else '[16,16]'}",
         "data.batch_size=3",
         "data.num_workers=0",

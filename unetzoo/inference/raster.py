@@ -252,10 +252,9 @@ def _frugal() -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """A raster without a place is a picture here, nothing to warn of."""
-    from rasterio.errors import NotGeoreferencedWarning
-
+    warning = _rasterio().errors.NotGeoreferencedWarning
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", warning)
         yield
 
 

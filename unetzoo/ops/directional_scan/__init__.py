@@ -116,8 +116,8 @@ def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.set_materialize_grads(False)  # the states' would be zeros of their size
 
 
-def _differentiate(ctx, dy: Tensor, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
-    return (*_scan_backward(dy, *ctx.saved_tensors, ctx.ways), None)
+def _differentiate(ctx, dy: Tensor | None, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+    return (None,) * 7 if dy is None else (*_scan_backward(dy, *ctx.saved_tensors, ctx.ways), None)
 
 
 _scan.register_autograd(_differentiate, setup_context=_keep)

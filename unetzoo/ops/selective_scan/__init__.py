@@ -153,8 +153,10 @@ def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.set_materialize_grads(False)  # the states' would be zeros of their size
 
 
-def _differentiate(ctx, dy: Tensor, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+def _differentiate(ctx, dy: Tensor | None, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
     *tensors, starts = ctx.saved_tensors
+    if dy is None:
+        return (None,) * 12
     grads = iter(_scan_backward(dy, *tensors, starts, *ctx.flags))
     return (*(None if t is None else next(grads) for t in tensors), None, None, None, None)
 

@@ -172,7 +172,9 @@ def _keep(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     ctx.set_materialize_grads(False)  # the states' would be zeros of their size
 
 
-def _differentiate(ctx, dy: Tensor, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+def _differentiate(ctx, dy: Tensor | None, dstarts: None) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+    if dy is None:
+        return (None,) * 9
     return (*_scan_backward(dy, *ctx.saved_tensors, ctx.softplus, ctx.reverse), None, None)
 
 
