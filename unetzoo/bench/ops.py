@@ -63,8 +63,8 @@ def bench_ops(names: Sequence[str] = (), rounds: int = 7) -> Iterator[str]:
         raise ValueError(f"there is no operation {unknown[0]!r}; there are {', '.join(OPERATIONS)}")
     most = limits()
     yield machine()
-    yield f"roofline: {most.bandwidth / 1e9:.1f} GB/s, {most.operations / 1e9:.0f} G operations/s, as torch reaches"
-    yield "by adding to a large tensor and by a matrix product; above 100% is in a cache, or faster than that"
+    yield f"roofline: {most.bandwidth / 1e9:.1f} GB/s, {most.operations / 1e9:.0f} G operations/s, as torch"
+    yield "adds to a large tensor and multiplies matrices; above 100% is in a cache, or faster than that"
     yield f"milliseconds, median of {rounds} rounds ± half the distance of their quartiles, float32\n"
     yield "| operation | size | pass | torch | kernel | torch / kernel | share of the roofline |"
     yield "|---|---|---|---:|---:|---:|---:|"
