@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unetzoo.bench.timing import interleaved
 from unetzoo.blocks.squeeze import frequency_list
 from unetzoo.levels import Gate, Level
 from unetzoo.ops import attention_gate, dct_pool, dispatch, mfms_merge, native, sk_merge
@@ -79,7 +80,7 @@ def table(op: str, rounds: int, clock: Callable[[], float]) -> None:
                 print("|---|---|" + "---:|" * (len(forms) + len(others)))
                 titled = True
             for name, run in (("forward", forward), ("forward and backward", both)):
-                times = interleaved({k: partial(run, f, inputs) for k, f in forms.items()}, rounds, clock)
+                times = milliseconds({k: partial(run, f, inputs) for k, f in forms.items()}, rounds, clock)
                 cells = [f"{times[k]:.2f}" for k in forms]
                 ratios = [f"{times[k] / times['kernel']:.1f}" for k in others]
                 layout = f"{shape}{', channels last' if last else ''}"
@@ -226,7 +227,7 @@ def exported(threads: int, rounds: int, clock: Callable[[], float]) -> None:
                 providers = ["CPUExecutionProvider"]
                 sessions[name] = onnxruntime.InferenceSession(path, options, providers=providers)
         feeds = {"skip": skip.numpy(), "coarse": coarse.numpy()}
-        times = interleaved({k: partial(s.run, None, feeds) for k, s in sessions.items()}, rounds, clock)
+        times = milliseconds({k: partial(s.run, None, feeds) for k, s in sessions.items()}, rounds, clock)
         ratio = times["naive"] / times["ours"]
         print(f"| {shape} | {times['naive']:.2f} | {times['ours']:.2f} | {ratio:.1f} |", flush=True)
 
@@ -234,18 +235,11 @@ def exported(threads: int, rounds: int, clock: Callable[[], float]) -> None:
 TABLES["exported"] = exported
 
 
-def interleaved(
+def milliseconds(
     runs: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Median milliseconds of each, in turns, after one round to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(rounds + 1):
-        for name, run in runs.items():
-            start = clock()
-            run()
-            if round_:
-                times[name].append(1e3 * (clock() - start))
-    return {name: sorted(values)[len(values) // 2] for name, values in times.items()}
+    """The median of each."""
+    return {name: 1e3 * time.median for name, time in interleaved(runs, rounds, clock).items()}
 
 
 def forward(form: Callable[..., Tensor], inputs: list[Tensor]) -> None:

@@ -13,6 +13,7 @@ import copy
 import time
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -80,12 +81,8 @@ def without_scans(network: nn.Module) -> nn.Module:
 
 def without_kernels(step: Any) -> float:
     """Seconds of a step in plain torch."""
-    library = native.library
-    native.library = lambda: None  # type: ignore[assignment]
-    try:
+    with patch.object(native, "library", lambda: None):
         return float(step())
-    finally:
-        native.library = library
 
 
 def step_of(network: nn.Module) -> Any:
