@@ -32,6 +32,7 @@ from unetzoo.inference import METADATA_KEY, ClassSpec, Contract, DataSpec, Norma
 from unetzoo.inference.filejob import DEFAULT_BATCH
 
 CLASSES, TILE = 7, 512
+IMAGES = ("scenes", "volumes")
 COMMANDS = ("unetzoo-infer", "unetzoo predict")
 NETWORKS: dict[str, dict[str, Any] | None] = {
     "1 x 1 convolution": None,  # nothing but tiling
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help="of the image, in pixels a side")
     parser.add_argument("--depth", type=int, default=1000, help="of the volume, in slices")
+    parser.add_argument("--images", nargs="+", choices=IMAGES, default=IMAGES, help="for memory")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=DEFAULT_BATCH)
     parser.add_argument("--rounds", type=int, default=3)
@@ -72,29 +74,28 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         if args.what == "memory":
-            _memory(Path(folder), args.size or 30_000, args.depth, args.threads, args.commands)
+            _memory(Path(folder), args)
         else:
             _throughput(Path(folder), args)
 
 
-def _memory(folder: Path, size: int, depth: int, threads: int, commands: Sequence[str]) -> None:
+def _memory(folder: Path, args: argparse.Namespace) -> None:
     print("| image | command | peak less that of one batch, MiB | seconds |\n|---|---|---:|---:|", flush=True)
-    model = _pointwise(folder / "scene.onnx", 2, bands=4, tile=(TILE, TILE))
-    small = _scene(folder / "small.tif", 2 * TILE, TILE + 1, top=2000)
-    cases = [
-        (f"GeoTIFF {height} x {size} x 4", model, small, folder / f"{height}.tif", (height, size))
-        for height in (size // 2, size)
-    ]
-    for name, net, tile, path, (height, width) in cases:
-        _scene(path, height, width)
-        _compare(name, net, tile, path, threads, commands)
-        path.unlink()
-    model = _pointwise(folder / "volume.onnx", 3, bands=1, tile=(96, 96, 96))
-    small = _volume(folder / "small.nii", 97, 96)
-    for slices in (depth // 2, depth):
-        path = _volume(folder / f"{slices}.nii.gz", 512, slices)
-        _compare(f"NIfTI 512 x 512 x {slices}", model, small, path, threads, commands)
-        path.unlink()
+    if "scenes" in args.images:
+        width = args.size or 30_000
+        model = _pointwise(folder / "scene.onnx", 2, bands=4, tile=(TILE, TILE))
+        small = _scene(folder / "small.tif", 2 * TILE, TILE + 1, top=2000)
+        for height in (width // 2, width):
+            path = _scene(folder / f"{height}.tif", height, width)
+            _compare(f"GeoTIFF {height} x {width} x 4", model, small, path, args.threads, args.commands)
+            path.unlink()
+    if "volumes" in args.images:
+        model = _pointwise(folder / "volume.onnx", 3, bands=1, tile=(96, 96, 96))
+        small = _volume(folder / "small.nii", 97, 96)
+        for slices in (args.depth // 2, args.depth):
+            path = _volume(folder / f"{slices}.nii.gz", 512, slices)
+            _compare(f"NIfTI 512 x 512 x {slices}", model, small, path, args.threads, args.commands)
+            path.unlink()
 
 
 def _throughput(folder: Path, args: argparse.Namespace) -> None:

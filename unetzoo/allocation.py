@@ -1,12 +1,9 @@
-"""What becomes of memory that is given back."""
+"""What becomes of memory that is given back during training."""
 
-import ctypes
-import sys
+from unetzoo.inference.allocation import set_allocator
 
 __all__ = ["keep_freed_memory"]
 
-# from malloc.h of the GNU C library
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _NEVER = 2**31 - 1
 
 
@@ -17,9 +14,4 @@ def keep_freed_memory() -> None:
     page as they are first touched, in every step of a training anew. The most memory that a process takes
     stays the same; it is held until the process ends.
     """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
-    if mallopt is not None:
-        mallopt(_MMAP_MAX, 0)
-        mallopt(_TRIM_THRESHOLD, _NEVER)
+    set_allocator(mmap_max=0, trim_threshold=_NEVER)

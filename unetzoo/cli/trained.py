@@ -34,11 +34,13 @@ def open_predictor(
         ValueError: If a file is not one of ours, or ``overlap`` is not in [0, 1).
     """
     from unetzoo.inference import Predictor
+    from unetzoo.inference.allocation import give_back_large_blocks
     from unetzoo.inference.ensemble import Ensemble, Member
 
     if overlap is not None and not 0 <= overlap < 1:
         raise ValueError(f"overlap={overlap} is not a fraction of a tile; give 0 or more, and less than 1")
     if all(path.suffix == ".onnx" for path in paths):
+        give_back_large_blocks()
         predictor = Predictor.open(
             paths, backend=backend, device=device or "cpu", threads=threads, tell=lambda line: print(line)
         )

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from .allocation import give_back_large_blocks
 from .backends import BACKENDS, PROVIDERS
 from .contract import BLENDS
 from .describe import describe
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open(arguments: argparse.Namespace, threads: int | None) -> Predictor:
+    give_back_large_blocks()
     predictor = Predictor.open(
         [arguments.model, *arguments.ensemble],
         backend=arguments.backend,
