@@ -53,6 +53,8 @@ def test_unknown_names_are_refused_with_the_choice() -> None:
         norm("weight", 2, 4)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="activation 'mish' is unknown; choose relu"):
         activation("mish")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"activation 'relu' has no such options: \{'slope': 0\.1\}"):
+        activation(("relu", {"slope": 0.1}))
     with pytest.raises(ValueError, match="upsample 'cubic' is unknown; choose nearest"):
         upsample("cubic", Level(4, (2, 2)), Level(4, (1, 1)))  # type: ignore[arg-type]
 
@@ -61,3 +63,8 @@ def test_rows_must_divide() -> None:
     assert ratio((4, 8), (4, 2)) == (1, 4)
     with pytest.raises(ValueError, match=r"stride \(4, 4\) is no multiple of stride \(3, 2\)"):
         ratio((4, 4), (3, 2))
+
+
+def test_activation_takes_options() -> None:
+    assert activation(("leaky_relu", {"negative_slope": 0.25}))(torch.tensor(-4.0)).item() == -1
+    assert activation("leaky_relu")(torch.tensor(-4.0)).item() == pytest.approx(-0.04)

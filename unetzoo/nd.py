@@ -3,7 +3,8 @@
 The dimension is an argument everywhere (``len(level.stride)``), so that parts are written once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import gcd
 from typing import Any, Literal, cast
 
@@ -32,15 +33,17 @@ __all__ = [
 ]
 
 Norm = Literal["batch", "instance", "plain_instance", "group", "layer"]
-Activation = Literal["relu", "leaky_relu", "gelu", "silu", "relu6"]
+_Activation = Literal["relu", "leaky_relu", "gelu", "silu", "relu6", "prelu"]
+Activation = _Activation | tuple[_Activation, Mapping[str, Any]]
 Upsample = Literal["nearest", "linear", "transposed"]
 
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": lambda: nn.ReLU(inplace=True),
-    "leaky_relu": lambda: nn.LeakyReLU(0.01, inplace=True),
-    "relu6": lambda: nn.ReLU6(inplace=True),
+_ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, inplace=True),
+    "relu6": partial(nn.ReLU6, inplace=True),
     "gelu": nn.GELU,
-    "silu": lambda: nn.SiLU(inplace=True),
+    "silu": partial(nn.SiLU, inplace=True),
+    "prelu": nn.PReLU,
 }
 
 
@@ -110,10 +113,14 @@ class _InstanceNorm(nn.Module):
 
 
 def activation(name: Activation) -> nn.Module:
-    """Activation by name."""
-    if name not in _ACTIVATIONS:
-        raise ValueError(f"activation {name!r} is unknown; choose {', '.join(_ACTIVATIONS)}")
-    return _ACTIVATIONS[name]()
+    """Activation by name, or by name and options: ``[leaky_relu, {negative_slope: 0.1}]``."""
+    kind, options = (name, {}) if isinstance(name, str) else name
+    if kind not in _ACTIVATIONS:
+        raise ValueError(f"activation {kind!r} is unknown; choose {', '.join(_ACTIVATIONS)}")
+    try:
+        return _ACTIVATIONS[kind](**options)
+    except TypeError as error:
+        raise ValueError(f"activation {kind!r} has no such options: {dict(options)}; see torch.nn") from error
 
 
 def conv_unit(

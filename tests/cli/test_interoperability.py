@@ -95,3 +95,23 @@ def test_network_of_a_peer_is_converted_and_exported(work: Path, capsys: pytest.
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert culprit in said
+
+
+def test_network_of_monai_is_converted_without_an_encoder(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from monai.networks.nets.attentionunet import AttentionUnet
+
+    torch.manual_seed(0)
+    theirs = AttentionUnet(3, 1, 2, (4, 8), (2,)).eval()
+    torch.save(theirs.state_dict(), "monai.pt")
+    arguments = ["convert", "weights=monai.pt", "peer=monai.AttentionUnet", "out=volumes", "bands=[mr]"]
+    assert main(arguments) == 2
+    assert "normalisation 'imagenet' is for 3 bands" in capsys.readouterr().err
+    assert main([*arguments, "normalisation.method=zscore", "value_range=null"]) == 0
+    ours = unetzoo.load("volumes").eval()
+    assert ours.data is not None
+    assert ours.data.tile == (96, 96, 96)
+    x = torch.randn(1, 1, 4, 6, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)

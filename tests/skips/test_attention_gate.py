@@ -77,6 +77,17 @@ def test_identity_init_equals_the_plain_skip() -> None:
     assert torch.equal(gated(x), plain(x))
 
 
+def test_an_upsampled_signal_decides_alone() -> None:
+    gate: Any = AttentionGate(ROWS, [Gate(6, (1, 1), ROWS[1])], upsampled=True).merges[0]
+    skip, _, coarse = signals()
+    signal = torch.randn(2, 6, 10, 12)
+    with torch.no_grad():
+        out = gate(skip, signal, coarse)
+        assert torch.equal(gate(skip, signal, torch.randn_like(coarse)), out)
+        weights = torch.sigmoid(gate.psi(F.relu(gate.theta(skip) + gate.phi(signal))))
+        torch.testing.assert_close(out, torch.cat([skip * weights, signal], 1))
+
+
 def test_ungated_rows_pass_as_they_are() -> None:
     model = create_model(
         "unet", encoder="conv2d", skip="attention_gate", overrides=CONV2D | {"skip.ungated": [0]}

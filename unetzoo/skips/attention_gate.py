@@ -29,6 +29,8 @@ class AttentionGate(SkipPathway):
         inner: Inner channels as a fraction of the skip's (the paper's F_int; its code uses 1).
         sub_sample: Stride of theta; 2 is the paper's grid of the gating signal, 1 gates at the skip's
             resolution. An axis along which the gating signal is no coarser is not sub-sampled.
+        upsampled: The gating signal is what the decoder brings to the row, as many implementations have it,
+            instead of the coarser row that this was made of.
         transform: Add the 1x1 convolutions with batch norm of the authors' code: on the bottleneck before it
             is a gating signal (with ReLU), and W and the combining layer (with ReLU) on the gated skip.
         ungated: Rows whose skip passes as it is; the paper leaves out row 0.
@@ -48,6 +50,7 @@ class AttentionGate(SkipPathway):
         *,
         inner: float = 0.5,
         sub_sample: int = 1,
+        upsampled: bool = False,
         transform: bool = False,
         ungated: Sequence[int] = (),
         identity_init: bool = False,
@@ -57,7 +60,9 @@ class AttentionGate(SkipPathway):
                 "identity_init=true cannot hold with transform=true, whose batch norms change the skip; "
                 "drop one"
             )
-        gated = partial(_Gated, inner=inner, sub_sample=sub_sample, identity_init=identity_init)
+        gated = partial(
+            _Gated, inner=inner, sub_sample=sub_sample, upsampled=upsampled, identity_init=identity_init
+        )
         open_rows = {encoder[i].stride for i in ungated}
         bottleneck = encoder[-1].stride
         super().__init__(
@@ -79,6 +84,7 @@ class _Gated(Merge):
         *,
         inner: float,
         sub_sample: int,
+        upsampled: bool,
         transform: bool,
         signal: bool,
         identity_init: bool,
@@ -88,9 +94,11 @@ class _Gated(Merge):
         if width < 1:
             raise ValueError(f"inner={inner} leaves no channels of {skip.channels}; raise it")
         self.channels = skip.channels + gate.channels
-        factor = ratio(gate.coarse.stride, skip.stride)
+        given = Level(gate.channels, gate.stride) if upsampled else gate.coarse
+        self.upsampled = upsampled
+        factor = ratio(given.stride, skip.stride)
         step = tuple(gcd(sub_sample, f) for f in factor)
-        g = gate.coarse.channels
+        g = given.channels
         self.signal = nn.Sequential(*conv_unit(ndim, g, g, 1, bias=True)) if signal else nn.Identity()
         # kernel and stride agree as in the paper's code; phi alone has the bias of their sum
         self.theta = conv(ndim, skip.channels, width, step, stride=step, bias=False)
@@ -111,9 +119,9 @@ class _Gated(Merge):
             else nn.Identity()
         )
 
-    def attention(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """(B, C, *size) and (B, D', *size') to the gate's weights, (B, 1, *size) in (0, gain)."""
-        theta, signal = self.theta(skip), self.phi(self.signal(coarse))
+    def attention(self, skip: Tensor, given: Tensor) -> Tensor:
+        """(B, C, *size) and the signal (B, D', *size') to the gate's weights, (B, 1, *size) in (0, gain)."""
+        theta, signal = self.theta(skip), self.phi(self.signal(given))
         weights: Tensor = self.to_skip(gate_weights(theta, signal, *self.to_one(), self.to_theta))
         return self.gain * weights
 
@@ -122,9 +130,10 @@ class _Gated(Merge):
         return cast(Tensor, self.psi.weight), cast(Tensor, self.psi.bias)
 
     def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
+        given = gate if self.upsampled else coarse
         if max(self.step) == 1:
-            weights = cast(Tensor, self.theta.weight), self.phi(self.signal(coarse)), *self.to_one()
+            weights = cast(Tensor, self.theta.weight), self.phi(self.signal(given)), *self.to_one()
             kept = attention_gate(skip, *weights, factor=self.to_theta, gain=self.gain)
         else:
-            kept = skip * self.attention(skip, coarse)
+            kept = skip * self.attention(skip, given)
         return torch.cat([self.transform(kept), gate], 1)

@@ -1,6 +1,6 @@
 """The nested skips of UNet++."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -52,7 +52,8 @@ class NestedSkip(SkipPathway):
 
     Args:
         sources: Nodes to its left that a node takes: dense (UNet++) | short (UNet+) | ensemble (UNet^e).
-        up: The operator U, as in the decoder: nearest | linear | transposed.
+        up: The operator U, as in the decoder: nearest | linear | transposed, or a callable as there.
+        bias: Bias of the convolutions; ``None`` only where no norm follows.
         block: Builds a node's block from (ndim, channels in, channels out) instead of the U-Net's, which
             ``convs``, ``norm``, ``activation`` and ``dropout`` are about.
         recompute: Compute the nodes' activations again in the backward pass instead of keeping them.
@@ -67,10 +68,11 @@ class NestedSkip(SkipPathway):
         decoder: Sequence[Gate],
         *,
         sources: Sources = "dense",
-        up: Upsample = "nearest",
+        up: Upsample | Callable[[Level, Level], tuple[nn.Module, int]] = "nearest",
         convs: int = 2,
         norm: Norm | None = "batch",
         activation: Activation = "relu",
+        bias: bool | None = None,
         dropout: float = 0.0,
         block: Block | None = None,
         recompute: bool = False,
@@ -88,11 +90,16 @@ class NestedSkip(SkipPathway):
         # the shallower U-Nets of an ensemble end in their own side outputs
         self.needs_side_heads = sources == "ensemble" and len(encoder) > 2
         self.depth = depth = len(encoder) - 1
-        block = block or partial(conv_block, convs=convs, norm=norm, activation=activation, dropout=dropout)
+        block = block or partial(
+            conv_block, convs=convs, norm=norm, activation=activation, bias=bias, dropout=dropout
+        )
         self.ups, self.blocks, self.widths = nn.ModuleDict(), nn.ModuleDict(), dict[str, int]()
         for i, row in enumerate(encoder[:-1]):
             for j in range(1, depth - i):
-                self.ups[f"{i}_{j}"], width = upsample(up, encoder[i + 1], row)
+                module, width = (
+                    upsample(up, encoder[i + 1], row) if isinstance(up, str) else up(encoder[i + 1], row)
+                )
+                self.ups[f"{i}_{j}"] = module
                 self.widths[f"{i}_{j}"] = width
                 taken = row.channels * (j if sources == "dense" else 1) + width
                 self.blocks[f"{i}_{j}"] = block(len(row.stride), taken, row.channels)
