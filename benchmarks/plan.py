@@ -3,7 +3,7 @@
     python -m benchmarks.plan hippocampus_msd dsb2018_nuclei --data <folder with the sets> --seeds 0 1 2
 
 The experiment runs as it stands. The plan gets as many epochs, and as many steps an epoch as take the same
-CPU time, told from twenty steps of it. val chooses the checkpoint of each, test is read once. One thread.
+CPU time, told from short runs of it. val chooses the checkpoint of each, test is read once. One thread.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from unetzoo.datasets.statistics import fingerprint
 from unetzoo.planning import plan, render
 from unetzoo.training import train
 
-PROBE = 20  # steps
+PROBE = 20, 60  # steps
 
 
 def write_plan(name: str, data: Path, out: Path) -> Path:
@@ -42,16 +42,16 @@ def write_plan(name: str, data: Path, out: Path) -> Path:
     return out / "plans"
 
 
-def seconds_per_step(overrides: list[str], data: Path, out: Path, run_id: str) -> float:
-    """CPU seconds of a training step, batch and backward pass."""
-    few = [f"run_id={run_id}", f"paths.runs={out}", f"paths.data={data}", "trainer.max_epochs=1"]
+def probe(overrides: list[str], steps: int, data: Path, out: Path, run_id: str) -> float:
+    """CPU seconds of an epoch of so many steps, its validation and the checkpoint's with it."""
+    few = [f"run_id={run_id}-{steps}", f"paths.runs={out}", f"paths.data={data}", "trainer.max_epochs=1"]
     with initialize_config_module("unetzoo.configs", version_base="1.3"):
-        cfg = compose("train", [*overrides, *few, f"+trainer.limit_train_batches={PROBE}"])
+        cfg = compose("train", [*overrides, *few])
     OmegaConf.set_struct(cfg, False)
-    cfg.logger, cfg.trainer.limit_val_batches = None, 1
+    cfg.logger, cfg.data.samples_per_epoch = None, steps * cfg.data.batch_size
     start = time.process_time()
     train(cfg)
-    return (time.process_time() - start) / PROBE
+    return time.process_time() - start
 
 
 def compare(name: str, seed: int, data: Path, out: Path) -> tuple[dict[str, float], dict[str, float]]:
@@ -62,8 +62,10 @@ def compare(name: str, seed: int, data: Path, out: Path) -> tuple[dict[str, floa
     search = f"hydra.searchpath=[file://{write_plan(name, data, out).resolve()}]"
     overrides = [f"experiment=planned_{name}", search, f"seed={seed}", "data.num_workers=0"]
     overrides.append("trainer.precision=32-true")
-    step = seconds_per_step(overrides, data, out, f"{name}-probe-seed{seed}")
-    steps = max(1, math.floor(hand["cpu_minutes"] * 60 / step / epochs))
+    few, many = (probe(overrides, count, data, out, f"{name}-probe-seed{seed}") for count in PROBE)
+    step = (many - few) / (PROBE[1] - PROBE[0])
+    beside = few - PROBE[0] * step  # validation, and what a run begins and ends with
+    steps = max(1, math.floor((hand["cpu_minutes"] * 60 / epochs - beside) / step))
     budget = [f"trainer.max_epochs={epochs}"]
 
     def change(cfg: DictConfig) -> None:

@@ -19,6 +19,7 @@ namespace UNETZOO_ISA_NAME {
 namespace {
 
 constexpr float log2e = 1.44269504088896341f;
+constexpr int64_t together = 8;  // blocks of channels whose tokens are gathered at a time
 
 // A vector by that name, as the alignment of a bare vector type is lost in a template's arguments.
 struct Lane {
@@ -33,7 +34,7 @@ int64_t round_up_to_lanes(int64_t count) { return (count + lanes - 1) / lanes * 
 //
 // Tokens of a block lie a whole row apart, often on another page, where no processor looks ahead by itself.
 struct Tokens {
-  static constexpr int64_t ahead = 16;
+  static constexpr int64_t ahead = 8;
   std::vector<int64_t> at;
   int64_t count = 0;
 
@@ -57,28 +58,47 @@ struct Tokens {
   }
 };
 
-inline void fetch(const float* from) { __builtin_prefetch(from); }
+inline void fetch(const float* from, int64_t count) {
+  for (int64_t n = 0; n < count; n += 16) __builtin_prefetch(from + n);
+}
 
-// (tokens, columns) of a tensor that all channels of a group share, copied together from rows far apart.
+// Of a few numbers, for which a call to the library takes longer.
+inline void copy(float* to, const float* from, int64_t count) {
+  for (; count >= lanes; count -= lanes, to += lanes, from += lanes) std::memcpy(to, from, sizeof(vec));
+  for (int64_t n = 0; n < count; ++n) to[n] = from[n];
+}
+
+// (tokens, columns) side by side. Where they come from, tokens may lie a power of two apart, so that a cache has
+// room for few of them at a time: each is met once there, with as many of its columns as are wanted.
 // Tokens up to the next whole vector are zero: with a step width of zero they change nothing.
-struct Shared {
+struct Rows {
   int64_t columns;
   std::vector<float> values;
-  Shared(const unetzoo_scan& s, int64_t columns) : columns(columns), values(round_up_to_lanes(s.steps) * columns) {}
+  Rows(const unetzoo_scan& s, int64_t columns) : columns(columns), values(round_up_to_lanes(s.steps) * columns) {}
 
-  void gather(const float* from, int64_t row, const Tokens& tokens) {
+  void gather(const float* from, int64_t row, const Tokens& tokens, int64_t count) {
     for (int64_t i = 0; i < tokens.count; ++i) {
-      const float* soon = from + tokens.at[i + Tokens::ahead] * row;
-      for (int64_t n = 0; n < columns; n += 16) fetch(soon + n);
-      std::memcpy(&values[i * columns], from + tokens.at[i] * row, sizeof(float) * columns);
+      fetch(from + tokens.at[i + Tokens::ahead] * row, count);
+      copy(at(i), from + tokens.at[i] * row, count);
     }
     std::fill(values.begin() + tokens.count * columns, values.end(), 0.0f);
   }
-  void scatter(float* to, int64_t row, const Tokens& tokens) const {
-    for (int64_t i = 0; i < tokens.count; ++i)
-      std::memcpy(to + tokens.at[i] * row, &values[i * columns], sizeof(float) * columns);
+  void gather(const float* from, int64_t row, const Tokens& tokens) { gather(from, row, tokens, columns); }
+
+  // Back, or added to what is there.
+  void scatter(float* to, int64_t row, const Tokens& tokens, int64_t count, bool add) const {
+    for (int64_t i = 0; i < tokens.count; ++i) {
+      float* there = to + tokens.at[i] * row;
+      if (add) {
+        fetch(to + tokens.at[i + Tokens::ahead] * row, count);
+        for (int64_t n = 0; n < count; ++n) there[n] += at(i)[n];
+      } else {
+        copy(there, at(i), count);
+      }
+    }
   }
   const float* at(int64_t i) const { return &values[i * columns]; }
+  float* at(int64_t i) { return &values[i * columns]; }
 };
 
 // Sums over channels, gathered vector by vector and block by block: `columns` at a time of lanes / columns
@@ -94,10 +114,8 @@ struct Sums {
     return cells[(column * tokens + i * Q) / lanes].all;
   }
   template <int Q>
-  void write(float* to, int64_t row, const Tokens& where, int64_t column) const {
-    const float* from = reinterpret_cast<const float*>(cells.data()) + column * tokens;
-    for (int64_t i = 0; i < where.count; ++i)
-      std::memcpy(to + where.at[i] * row + column, from + i * Q, sizeof(float) * Q);
+  const float* from(int64_t i, int64_t column) const {
+    return reinterpret_cast<const float*>(cells.data()) + column * tokens + i * Q;
   }
 };
 
@@ -140,15 +158,17 @@ void store_columns(float* to, const std::vector<Lane>& from, int count) {
 struct Block {
   const unetzoo_scan& s;
   int64_t channel, first;  // of the group's channels, and its place in a token of batch item b
+  int64_t place;           // in a gathered token
   int count;
   int64_t from_rank, to_rank;  // whose columns of low rank this block takes
   vec bias, bypass;
   std::vector<Lane> decay, expand, h;
 
-  Block(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d)
+  Block(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d, int64_t place)
       : s(s),
         channel(g * s.width + d),
         first(b * s.length * s.groups * s.width + channel),
+        place(place),
         count(static_cast<int>(s.width - d)),
         from_rank(heads(s) ? d * s.rank / s.width : 0),
         to_rank(heads(s) ? (std::min(d + lanes, s.width) - 1) * s.rank / s.width + 1 : s.rank),
@@ -169,6 +189,7 @@ struct Block {
   }
 
   int64_t at(int64_t token) const { return first + token * s.groups * s.width; }
+  int64_t end() const { return place + std::min(count, lanes); }
   int64_t start(int64_t segment, int64_t b) const {
     return ((segment * s.batch + b) * s.state) * s.groups * s.width + channel;
   }
@@ -180,17 +201,13 @@ struct Line {
   explicit Line(int64_t steps) : width(steps), entering(steps), out(steps), fade(steps) {}
 };
 
-// `out` is where this segment goes in the end; `slope` takes what a step width changes by with delta.
-void open_line(const Block& block, const Tokens& tokens, const Shared& low, const float* out, Line& line,
+// `slope` takes what a step width changes by with delta.
+void open_line(const Block& block, const Tokens& tokens, const Rows& inputs, const Rows& low, Line& line,
                Lane* slope = nullptr) {
   const unetzoo_scan& s = block.s;
   for (int64_t i = 0; i < tokens.count; ++i) {
-    const int64_t at = block.at(tokens.at[i]), soon = block.at(tokens.at[i + Tokens::ahead]);
-    if (!s.rank) fetch(s.delta + soon);
-    fetch(s.u + soon);
-    if (s.accumulate) fetch(out + soon);
-    const vec u = load(s.u + at, block.count);
-    vec width = s.rank ? block.bias : load(s.delta + at, block.count) + block.bias;
+    const vec u = load(inputs.at(i) + block.place, block.count);
+    vec width = s.rank ? block.bias : load(s.delta + block.at(tokens.at[i]), block.count) + block.bias;
     for (int64_t r = block.from_rank; r < block.to_rank; ++r) width += low.at(i)[r] * block.expand[r].all;
     if (s.softplus) width = softplus(width, slope ? &slope[i].all : nullptr);
     line.width[i].all = width;
@@ -233,32 +250,39 @@ void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int
                   int64_t to_block) {
   const int64_t of_group = b * s.length * s.row, across = s.groups * s.width;
   std::vector<Block> blocks;
-  for (int64_t k = from_block; k < to_block; ++k) blocks.emplace_back(s, b, g, k * lanes);
+  for (int64_t k = from_block; k < to_block; ++k)
+    blocks.emplace_back(s, b, g, k * lanes, (k - from_block) % together * lanes);
   Tokens tokens(s);
-  Shared B(s, s.state), C(s, s.state), low(s, s.rank);
+  Rows B(s, s.state), C(s, s.state), low(s, s.rank), u(s, together * lanes), out(s, together * lanes);
   Line line(round_up_to_lanes(s.steps));
   for (int64_t segment = 0; segment < segments_of(s); ++segment) {
     tokens.go_to(s, segment);
     B.gather(s.B + of_group + g * s.state, s.row, tokens);
     C.gather(s.C + of_group + g * s.state, s.row, tokens);
     if (s.rank) low.gather(s.low + of_group, s.row, tokens);
-    for (Block& block : blocks) {
-      float* start = starts + block.start(segment, b);
-      for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
-      open_line(block, tokens, low, y, line);
-      in_groups(s, [&](auto q, auto one, int64_t n) {
-        run<q, one, false, true>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
-                           tokens.count, line, line.out.data(), nullptr, nullptr);
-      });
-      for (int64_t i = 0; i < tokens.count; ++i) {
-        const int64_t at = block.at(tokens.at[i]);
-        vec out = line.out[i].all;
-        if (s.z) {
-          const vec z = load(s.z + at, block.count);
-          out *= z * sigmoid(z);
+    for (size_t from = 0; from < blocks.size(); from += together) {
+      const size_t to = std::min<size_t>(from + together, blocks.size());
+      const int64_t first = blocks[from].first, columns = blocks[to - 1].end();
+      u.gather(s.u + first, across, tokens, columns);
+      for (size_t k = from; k < to; ++k) {
+        Block& block = blocks[k];
+        float* start = starts + block.start(segment, b);
+        for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
+        open_line(block, tokens, u, low, line);
+        in_groups(s, [&](auto q, auto one, int64_t n) {
+          run<q, one, false, true>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+                                   tokens.count, line, line.out.data(), nullptr, nullptr);
+        });
+        for (int64_t i = 0; i < tokens.count; ++i) {
+          vec left = line.out[i].all;
+          if (s.z) {
+            const vec z = load(s.z + block.at(tokens.at[i]), block.count);
+            left *= z * sigmoid(z);
+          }
+          store(out.at(i) + block.place, left, block.count);
         }
-        store(y + at, s.accumulate ? load(y + at, block.count) + out : out, block.count);
       }
+      out.scatter(y + first, across, tokens, columns, s.accumulate);
     }
   }
 }
@@ -269,8 +293,8 @@ struct Gradient {
   Block block;
   std::vector<Lane> A, carry, dA, dexpand;
   vec dD{}, dbias{};
-  Gradient(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d)
-      : block(s, b, g, d),
+  Gradient(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d, int64_t place)
+      : block(s, b, g, d, place),
         A(columns_of(s.A + block.channel * decays_of(s), decays_of(s), block.count, 1.0f)),
         carry(s.state),
         dA(decays_of(s)),
@@ -293,9 +317,9 @@ struct Scratch {
 
 // Q states from the end of a segment to its start, with g_t = C_t dy_t + a_(t+1) g_(t+1) the gradient of h_t.
 template <int Q, bool one>
-void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& C, int64_t count, Scratch& x,
+void run_back(Gradient& gradient, int64_t first, const Rows& B, const Rows& C, int64_t count, Scratch& x,
               Sums& dB, Sums& dC) {
-  constexpr int at_once = lanes / Q > 0 ? lanes / Q : 1;
+  constexpr int at_once = lanes / Q;
   vec A[Q], carry[Q], dA[Q];
   for (int n = 0; n < Q; ++n) {
     carry[n] = gradient.carry[first + n].all;
@@ -304,13 +328,13 @@ void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& 
     dA[n] = gradient.dA[first + n].all;
   }
   for (int64_t end = round_up_to_lanes(count); end > 0; end -= at_once) {
-    Lane into[lanes], read[lanes];
+    Lane into[at_once], read[at_once];
     for (int k = at_once - 1; k >= 0; --k) {
       const int64_t i = end - at_once + k;
       const float *from = B.at(i) + first, *to = C.at(i) + first;
       const Lane *a = &x.a[i * Q], *before = &x.h[i * Q];
       const vec width = x.line.width[i].all, entering = x.line.entering[i].all, dy = x.dy[i].all;
-      vec by_input = x.by_input[i].all, by_decay = x.by_decay[i].all;
+      vec by_input = x.by_input[i].all, by_decay = x.by_decay[i].all, into_each[Q], read_each[Q];
       for (int n = 0; n < Q; ++n) {
         const vec grad = dy * to[n] + carry[n];
         carry[n] = (one ? x.line.fade[i] : a[n]).all * grad;
@@ -318,14 +342,16 @@ void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& 
         by_input += grad * from[n];
         by_decay += one ? passed : passed * A[n];
         if (!one) dA[n] += passed * width;
-        into[k * Q + n].all = grad * entering;
-        read[k * Q + n].all = dy * before[n + Q].all;
+        into_each[n] = grad * entering;
+        read_each[n] = dy * before[n + Q].all;
       }
+      into[k].all = sums<Q>(into_each);
+      read[k].all = sums<Q>(read_each);
       x.by_input[i].all = by_input;
       x.by_decay[i].all = by_decay;
     }
-    dB.at<Q>(end - at_once, first) += sums(&into[0].all);
-    dC.at<Q>(end - at_once, first) += sums(&read[0].all);
+    dB.at<Q>(end - at_once, first) += sums<at_once, Q>(&into[0].all);
+    dC.at<Q>(end - at_once, first) += sums<at_once, Q>(&read[0].all);
   }
   for (int n = 0; n < Q; ++n) {
     gradient.carry[first + n].all = carry[n];
@@ -334,16 +360,14 @@ void run_back(Gradient& gradient, int64_t first, const Shared& B, const Shared& 
 }
 
 // dy as it reaches the state, and zeros where sums begin.
-void open_gradient(const Block& block, const Tokens& tokens, const float* dy, Scratch& x) {
+void open_gradient(const Block& block, const Tokens& tokens, const Rows& dy, Scratch& x) {
   const unetzoo_scan& s = block.s;
   for (int64_t i = 0; i < round_up_to_lanes(tokens.count); ++i) {
     x.dy[i].all = x.by_input[i].all = x.by_decay[i].all = vec{};
     if (i >= tokens.count) continue;
-    const int64_t at = block.at(tokens.at[i]);
-    fetch(dy + block.at(tokens.at[i + Tokens::ahead]));
-    vec out = load(dy + at, block.count);
+    vec out = load(dy.at(i) + block.place, block.count);
     if (s.z) {
-      const vec z = load(s.z + at, block.count);
+      const vec z = load(s.z + block.at(tokens.at[i]), block.count);
       out *= z * sigmoid(z);
     }
     x.dy[i].all = out;
@@ -351,13 +375,13 @@ void open_gradient(const Block& block, const Tokens& tokens, const float* dy, Sc
 }
 
 // Gradients of what a token is by itself.
-void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, Scratch& x,
-                    const unetzoo_scan_gradients& grads) {
+void close_gradient(Gradient& gradient, const Tokens& tokens, const Rows& inputs, const Rows& dy, Scratch& x,
+                    Rows& du, const unetzoo_scan_gradients& grads) {
   const Block& block = gradient.block;
   const unetzoo_scan& s = block.s;
   for (int64_t i = 0; i < tokens.count; ++i) {
     const int64_t at = block.at(tokens.at[i]);
-    const vec u = load(s.u + at, block.count), out = x.dy[i].all;
+    const vec u = load(inputs.at(i) + block.place, block.count), out = x.dy[i].all;
     if (s.one_decay) {
       gradient.dA[0].all += x.by_decay[i].all * x.line.width[i].all;
       x.by_decay[i].all *= gradient.A[0].all;
@@ -366,12 +390,11 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, S
     if (s.softplus) dwidth *= x.slope[i].all;
     gradient.dD += out * u;
     gradient.dbias += dwidth;
-    const vec du = x.line.width[i].all * x.by_input[i].all + block.bypass * out;
-    store(grads.u + at, s.accumulate ? load(grads.u + at, block.count) + du : du, block.count);
+    store(du.at(i) + block.place, x.line.width[i].all * x.by_input[i].all + block.bypass * out, block.count);
     x.dwidth[i].all = dwidth;
     if (!s.rank) store(grads.delta + at, dwidth, block.count);
     if (s.z) {
-      const vec z = load(s.z + at, block.count), open = sigmoid(z), whole = load(dy + at, block.count);
+      const vec z = load(s.z + at, block.count), open = sigmoid(z), whole = load(dy.at(i) + block.place, block.count);
       store(grads.z + at, whole * x.line.out[i].all * open * (1.0f + z * (1.0f - open)), block.count);
     }
   }
@@ -379,7 +402,7 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const float* dy, S
 }
 
 // Step widths of low rank: gradients of both factors.
-void close_rank(Gradient& gradient, const Tokens& tokens, const Shared& low, const Scratch& x, Sums& dlow) {
+void close_rank(Gradient& gradient, const Tokens& tokens, const Rows& low, const Scratch& x, Sums& dlow) {
   for (int64_t r = gradient.block.from_rank; r < gradient.block.to_rank; ++r) {
     const vec expand = gradient.block.expand[r].all;
     vec total{};
@@ -401,9 +424,11 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
   const int64_t from_block = part * blocks / grads.parts, to_block = (part + 1) * blocks / grads.parts;
   const int64_t of_group = b * s.length * s.row, partial = part * s.batch * s.length * s.row + of_group;
   std::vector<Gradient> all;
-  for (int64_t k = from_block; k < to_block; ++k) all.emplace_back(s, b, g, k * lanes);
+  for (int64_t k = from_block; k < to_block; ++k)
+    all.emplace_back(s, b, g, k * lanes, (k - from_block) % together * lanes);
   Tokens tokens(s);
-  Shared B(s, s.state), C(s, s.state), low(s, s.rank);
+  Rows B(s, s.state), C(s, s.state), low(s, s.rank);
+  Rows u(s, together * lanes), out(s, together * lanes), du(s, together * lanes);
   Sums dB(s.steps, s.state), dC(s.steps, s.state), dlow(s.steps, s.rank);
   Scratch x(round_up_to_lanes(s.steps));
   for (int64_t segment = segments_of(s) - 1; segment >= 0; --segment) {
@@ -413,26 +438,37 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
     C.gather(s.C + of_group + g * s.state, s.row, tokens);
     if (s.rank) low.gather(s.low + of_group, s.row, tokens);
     dB.clear(), dC.clear(), dlow.clear();
-    for (Gradient& gradient : all) {
-      Block& block = gradient.block;
-      const float* start = starts + block.start(segment, b);
-      for (int64_t n = 0; n < s.state; ++n) block.h[n].all = load(start + n * across, block.count);
-      open_line(block, tokens, low, grads.u, x.line, x.slope.data());
-      open_gradient(block, tokens, dy, x);
-      in_groups(s, [&](auto q, auto one, int64_t n) {
-        const auto again = s.z ? run<q, one, true, true> : run<q, one, true, false>;
-        again(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
-              round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
-        run_back<q, one>(gradient, n, B, C, count, x, dB, dC);
-      });
-      close_gradient(gradient, tokens, dy, x, grads);
-      if (s.rank) close_rank(gradient, tokens, low, x, dlow);
+    for (size_t from = 0; from < all.size(); from += together) {
+      const size_t to = std::min<size_t>(from + together, all.size());
+      const int64_t first = all[from].block.first, columns = all[to - 1].block.end();
+      u.gather(s.u + first, across, tokens, columns);
+      out.gather(dy + first, across, tokens, columns);
+      for (size_t k = from; k < to; ++k) {
+        Gradient& gradient = all[k];
+        Block& block = gradient.block;
+        const float* start = starts + block.start(segment, b);
+        for (int64_t n = 0; n < s.state; ++n) block.h[n].all = load(start + n * across, block.count);
+        open_line(block, tokens, u, low, x.line, x.slope.data());
+        open_gradient(block, tokens, out, x);
+        in_groups(s, [&](auto q, auto one, int64_t n) {
+          const auto again = s.z ? run<q, one, true, true> : run<q, one, true, false>;
+          again(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+                round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
+          run_back<q, one>(gradient, n, B, C, count, x, dB, dC);
+        });
+        close_gradient(gradient, tokens, u, out, x, du, grads);
+        if (s.rank) close_rank(gradient, tokens, low, x, dlow);
+      }
+      du.scatter(grads.u + first, across, tokens, columns, s.accumulate);
     }
-    in_groups(s, [&](auto q, auto, int64_t n) {
-      dB.write<q>(grads.B + partial + g * s.state, s.row, tokens, n);
-      dC.write<q>(grads.C + partial + g * s.state, s.row, tokens, n);
-    });
-    for (int64_t r = 0; r < s.rank; ++r) dlow.write<1>(grads.low + partial, s.row, tokens, r);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t token = partial + tokens.at[i] * s.row;
+      in_groups(s, [&](auto q, auto, int64_t n) {
+        copy(grads.B + token + g * s.state + n, dB.from<q>(i, n), q);
+        copy(grads.C + token + g * s.state + n, dC.from<q>(i, n), q);
+      });
+      for (int64_t r = 0; r < s.rank; ++r) grads.low[token + r] = *dlow.from<1>(i, r);
+    }
   }
   for (const Gradient& gradient : all) {
     const int64_t to = b * across + gradient.block.channel;

@@ -66,61 +66,65 @@ static inline vec fold(vec a, vec b, std::integer_sequence<int, lane...>) {
          __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane + H : lanes + lane)...);
 }
 
-// Lane i of the result is the sum over the lanes of from[i]: lanes sums for the price of log2(lanes) each.
-template <int H = lanes / 2>
-static inline vec sums(const vec* from, int apart = lanes / 2) {
-  constexpr std::make_integer_sequence<int, lanes> all{};
-  if constexpr (H == 1)
-    return fold<1>(from[0], from[apart], all);
+// Lane i of the result is the sum over the lanes of from[i]: lanes sums for the price of log2(lanes) each. A few
+// neighbours can be folded first, and what became of each `done` of them later.
+template <int count = lanes, int done = 1>
+static inline vec sums(const vec* from) {
+  if constexpr (count == 1)
+    return from[0];
   else
-    return fold<H>(sums<H / 2>(from, apart / 2), sums<H / 2>(from + apart, apart / 2), all);
+    return fold<count / 2 * done>(sums<count / 2, done>(from), sums<count / 2, done>(from + count / 2),
+                                  std::make_integer_sequence<int, lanes>{});
 }
 
 constexpr float round_up = 12582912.0f;  // added to a float, it leaves the nearest integer in the last bits
 
-// 2^f within 1 ulp for f at most a half either way.
-static inline vec power_of_fraction(vec f) {
-  vec p = splat(1.54614478e-4f);  // the best of its degree on this range, 9e-9 off
+static inline vec nearest(vec x) {
+#if defined(__AVX512F__)
+  return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  return x + round_up - round_up;
+#endif
+}
+
+// 2^(n + f) within 2 ulp for an integer n above -127 and f at most a half either way.
+static inline vec power(vec n, vec f) {
+  vec p = splat(1.54614478e-4f);  // 2^f, the best of its degree on this range, 9e-9 off
   p = p * f + 1.33908669e-3f;
   p = p * f + 9.61805694e-3f;
   p = p * f + 5.55035696e-2f;
   p = p * f + 2.40226507e-1f;
   p = p * f + 6.93147182e-1f;
-  return p * f + 1.0f;
-}
-
-// 2^(n + f) within 2 ulp for n = shifted - round_up above -127 and f at most a half either way.
-static inline vec power(vec shifted, vec f) {
+  p = p * f + 1.0f;
+#if defined(__AVX512F__)
+  return _mm512_scalef_ps(p, n);
+#else
+  const vec shifted = n + round_up;
   ivec bits;
   std::memcpy(&bits, &shifted, sizeof(bits));
   bits = (bits << 23) + (127 << 23);
   vec scale;
   std::memcpy(&scale, &bits, sizeof(scale));
-  return power_of_fraction(f) * scale;
+  return p * scale;
+#endif
 }
 
 // 2^x for x <= 126; what is below 2^-126 becomes that, or 0. Not a number stays so.
 static inline vec exp2(vec x) {
-#if defined(__AVX512F__)
-  const vec n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  return _mm512_scalef_ps(power_of_fraction(x - n), n);
-#else
-  const vec low = splat(-126.0f);
-  x = x < low ? low : x;
-  const vec shifted = x + round_up;
-  return power(shifted, x - (shifted - round_up));
+#if !defined(__AVX512F__)
+  x = larger(splat(-126.0f), x);
 #endif
+  const vec n = nearest(x);
+  return power(n, x - n);
 }
 
-// e^x within 2 ulp between 2^-126 and 2^126, and the nearest of these beyond.
+// e^x within 2 ulp between 2^-126 and 2^126, and the nearest of these beyond. Not a number stays so.
 static inline vec exp(vec x) {
-  const vec low = splat(-87.336540f), high = splat(87.336540f);
-  x = x < low ? low : x > high ? high : x;
-  const vec shifted = x * 1.44269504f + round_up;
-  const vec n = shifted - round_up;
+  x = smaller(splat(87.336540f), larger(splat(-87.336540f), x));
+  const vec n = nearest(x * 1.44269504f);
   // x - n log(2), in two pieces of the logarithm of which the first has zeros at its end
   const vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  return power(shifted, r * 1.44269504f);
+  return power(n, r * 1.44269504f);
 }
 
 static inline vec sigmoid(vec x) { return 1.0f / (1.0f + exp(-x)); }
@@ -128,17 +132,15 @@ static inline vec sigmoid(vec x) { return 1.0f / (1.0f + exp(-x)); }
 // max(x, 0) + log(1 + e) with e = exp(-|x|); the logarithm is 2 artanh(e / (2 + e)), small terms and all.
 // Its slope is the sigmoid, from the same exponential.
 static inline vec softplus(vec x, vec* slope = nullptr) {
-  const vec e = exp(x > vec{} ? -x : x);
+  const vec e = exp(smaller(x, -x));
   if (slope) *slope = (x > vec{} ? splat(1.0f) : e) / (1.0f + e);
   const vec s = e / (2.0f + e), s2 = s * s;
-  vec p = splat(1.0f / 13);
-  p = p * s2 + 1.0f / 11;
-  p = p * s2 + 1.0f / 9;
-  p = p * s2 + 1.0f / 7;
-  p = p * s2 + 1.0f / 5;
-  p = p * s2 + 1.0f / 3;
+  vec p = splat(0.14012234f);  // artanh(s) / s, the best of its degree up to a third, 5e-9 off
+  p = p * s2 + 0.1399957f;
+  p = p * s2 + 0.2001085f;
+  p = p * s2 + 0.33333207f;
   p = p * s2 + 1.0f;
-  return (x < vec{} ? vec{} : x) + 2.0f * s * p;
+  return larger(vec{}, x) + 2.0f * s * p;
 }
 
 }  // namespace UNETZOO_ISA_NAME

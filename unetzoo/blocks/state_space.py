@@ -78,7 +78,7 @@ def scan_in_place(
 
     The ways are those of `directional_scan`.
     """
-    terms = F.linear(tokens, torch.cat([s.project.weight for s in spaces]))
+    terms = projected(tokens, torch.cat([s.project.weight for s in spaces]))
     return directional_scan(
         tokens,
         torch.unflatten(terms, 2, (len(spaces), -1)),
@@ -88,6 +88,14 @@ def scan_in_place(
         torch.stack([s.steps.bias for s in spaces]),
         ways,
     )
+
+
+def projected(tokens: Tensor, weight: Tensor) -> Tensor:
+    """``F.linear``; a convolution of 1 x 1 takes half of its time on a processor with several threads."""
+    if tokens.device.type != "cpu":
+        return F.linear(tokens, weight)
+    line = tokens.transpose(1, 2).unsqueeze(2)  # with channels last, (B, channels, 1, L)
+    return F.conv2d(line, weight[..., None, None]).squeeze(2).transpose(1, 2)
 
 
 def step_biases(count: int) -> Tensor:
