@@ -152,6 +152,8 @@ def _eager(net: nn.Module, x: np.ndarray) -> None:
 def _session(path: Path, threads: int) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # as the runtime does: threads that wait awake would slow down the row whose turn is next
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(path, options)
     return lambda x: session.run(None, {"image": x})
 
