@@ -3,9 +3,9 @@
     python -m benchmarks.scan_models --threads 2
 
 Forward, backward and a step of AdamW on a batch of 4 x 3 x 256 x 256, float32. "identity" is the network
-whose scans (with the projections that make their terms) hand on what they get; "torch" runs them without the
-compiled kernels, once. The other columns take turns and are medians of the rounds, in a process that keeps
-the memory it frees, as training does.
+whose scans hand on what they get, their terms still projected (nothing flows back into those); "nothing"
+lacks the projections, too. "torch" runs the scans without the compiled kernels, once. The other columns take turns
+and are medians of the rounds, in a process that keeps the memory it frees, as training does.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from unetzoo import create_model
 from unetzoo.allocation import keep_freed_memory
+from unetzoo.blocks import state_space
 from unetzoo.blocks.ss2d import ScannedMap
 from unetzoo.blocks.state_space import StateSpace
 from unetzoo.ops import native
@@ -50,33 +51,48 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     keep_freed_memory()
-    print("| network | identity, s | torch, s | kernel, s | kernel over identity |")
-    print("|---|---:|---:|---:|---:|")
+    print(
+        "| network | nothing, s | identity, s | torch, s | kernel, s | kernel / identity | kernel / nothing |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for name, (model, options) in NETWORKS.items():
         torch.manual_seed(0)
         scanned = create_model(model, in_channels=3, classes=2, **options)
-        steps = {"identity": step_of(without_scans(scanned)), "kernel": step_of(scanned)}
+        steps = {"nothing": step_of(without_scans(scanned)), "kernel": step_of(scanned)}
+        steps["identity"] = handed_on(steps["kernel"])
         times: dict[str, list[float]] = {key: [] for key in steps}
         for round_ in range(args.rounds + 1):
             for key, step in steps.items():
                 seconds = step()
                 if round_:
                     times[key].append(seconds)
-        identity, kernel = (median(times[key]) for key in steps)
+        nothing, kernel, identity = (median(times[key]) for key in steps)
         slow = without_kernels(steps["kernel"])
-        print(
-            f"| {name} | {identity:.2f} | {slow:.1f} | {kernel:.2f} | {kernel / identity:.2f} |", flush=True
-        )
+        seconds = f"{nothing:.2f} | {identity:.2f} | {slow:.1f} | {kernel:.2f}"
+        print(f"| {name} | {seconds} | {kernel / identity:.2f} | {kernel / nothing:.2f} |", flush=True)
 
 
 def without_scans(network: nn.Module) -> nn.Module:
-    """A copy whose scans are the identity."""
+    """A copy whose scans are the identity, with no terms."""
     network = copy.deepcopy(network)
     for module in [*network.modules()]:
         for name, child in [*module.named_children()]:
             if isinstance(child, ScannedMap | StateSpace):
                 setattr(module, name, HandOn())
     return network
+
+
+def handed_on(step: Any) -> Any:
+    """The step with the identity in the place of every scan."""
+
+    def run() -> float:
+        with (
+            patch.object(state_space, "selective_scan", lambda u, *terms, **options: u),
+            patch.object(state_space, "directional_scan", lambda tokens, *terms: tokens),
+        ):
+            return float(step())
+
+    return run
 
 
 def without_kernels(step: Any) -> float:
