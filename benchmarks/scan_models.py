@@ -4,8 +4,8 @@
 
 Forward, backward and a step of AdamW on a batch of 4 x 3 x 256 x 256, float32. "identity" is the network
 whose scans hand on what they get, their terms still projected (nothing flows back into those); "nothing"
-lacks the projections, too. "torch" runs the scans without the compiled kernels, once. The other columns take turns
-and are medians of the rounds, in a process that keeps the memory it frees, as training does.
+lacks the projections, too. "torch" runs the scans without the compiled kernels, once. The other columns take
+turns and are medians of the rounds, in a process that keeps the memory it frees, as training does.
 """
 
 import argparse
@@ -68,8 +68,8 @@ def main() -> None:
                     times[key].append(seconds)
         nothing, kernel, identity = (median(times[key]) for key in steps)
         slow = without_kernels(steps["kernel"])
-        seconds = f"{nothing:.2f} | {identity:.2f} | {slow:.1f} | {kernel:.2f}"
-        print(f"| {name} | {seconds} | {kernel / identity:.2f} | {kernel / nothing:.2f} |", flush=True)
+        row = f"{nothing:.2f} | {identity:.2f} | {slow:.1f} | {kernel:.2f}"
+        print(f"| {name} | {row} | {kernel / identity:.2f} | {kernel / nothing:.2f} |", flush=True)
 
 
 def without_scans(network: nn.Module) -> nn.Module:
