@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-__all__ = ["SCHEMA", "AtomicCheckpointIO", "RunCheckpoint", "atomic", "read_checkpoint"]
+__all__ = ["SCHEMA", "AtomicCheckpointIO", "RunCheckpoint", "atomic", "best_value", "read_checkpoint"]
 
 SCHEMA = 1
 
@@ -23,7 +23,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     ``unetzoo``.
 
     ``["unetzoo"]`` holds ``schema``, ``config`` (YAML text of the composed config), ``data`` (JSON text of
-    the DataSpec), ``metrics`` (of the epoch it was saved after), ``epochs`` (how many were trained) and
+    the DataSpec), ``metrics`` (of the epoch it was saved after), ``monitor`` (the one of them that chose the
+    best), ``epochs`` (how many were trained) and
     ``finished``.
 
     Raises:
@@ -44,6 +45,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if (schema := checkpoint["unetzoo"].get("schema")) != SCHEMA:
         raise ValueError(f"{path}: has schema {schema}, this version reads {SCHEMA}; update unetzoo")
     return checkpoint
+
+
+def best_value(run_dir: Path) -> float:
+    """What a run's best checkpoint reached in the metric that chose it; NaN if it was never measured."""
+    about = read_checkpoint(run_dir / "checkpoints" / "best.ckpt")["unetzoo"]
+    return float(about["metrics"].get(about.get("monitor"), math.nan))
 
 
 @contextmanager
@@ -130,6 +137,7 @@ class RunCheckpoint(Checkpoint):
             "config": self.config,
             "data": self.data,
             "metrics": self._metrics(trainer),
+            "monitor": self.monitor,
             "epochs": epochs,
             "finished": stopped or epochs == trainer.max_epochs or trainer.global_step == trainer.max_steps,
         }

@@ -82,6 +82,7 @@ def train(cfg: DictConfig) -> Path:
         config = OmegaConf.to_yaml(cfg, resolve=True)
         task = _task(cfg, model, spec)
         trainer = _trainer(cfg, run_dir, config, spec, start, task)
+        _require_cases(data, trainer.world_size)
         _introduce(run_dir, model, data, start, trainer)
         _fit(trainer, task, _RunData(data, start.epochs), start, run_dir)
         best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint))
@@ -95,8 +96,6 @@ class _RunData(LightningDataModule):
     Lightning tells the sampler its epoch only after the workers have fetched their first batches, so a
     resumed run would begin with some of epoch 0.
     """
-
-    allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(self, data: SegmentationData, epoch: int) -> None:
         super().__init__()
@@ -277,7 +276,10 @@ def _fit(trainer: Trainer, task: Task, data: _RunData, start: Start, run_dir: Pa
         _say(f"{run_dir}: terminated; the same command continues after the last whole epoch")
         raise SystemExit(128 + signal.SIGTERM) from error
     except SystemExit as error:
-        # Lightning turns Ctrl-C into an exit of its own, after shutting down in order
+        # Lightning turns Ctrl-C into an exit of its own, after shutting down in order; others are meant, as
+        # that of submitit, which has put the job back into the queue
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
         _say(f"{run_dir}: interrupted; the same command continues after the last whole epoch")
         raise KeyboardInterrupt from error
     finally:
@@ -294,6 +296,15 @@ def _save_config(run_dir: Path, config: str) -> None:
 @rank_zero_only
 def _say(text: str) -> None:
     print(text, flush=True)
+
+
+def _require_cases(data: SegmentationData, processes: int) -> None:
+    """Refuse more processes than validation has cases, since one without any would never meet the others."""
+    if (count := len(data.cases("val"))) < processes:
+        raise ValueError(
+            f"{processes} processes have {count} val case(s) to measure, at least one each; set "
+            f"trainer.devices and trainer.num_nodes to {count} in all, or give more cases to val"
+        )
 
 
 @rank_zero_only

@@ -110,6 +110,27 @@ def test_two_processes_measure_what_one_would(settings: list[str], config: Compo
     assert_metrics_are_those_of_the_weights(config(), tmp_path / "run")
 
 
+@pytest.mark.full
+def test_torchrun_trains_the_run_that_our_own_processes_train(settings: list[str], tmp_path: Path) -> None:
+    words = ["train", *settings, "trainer=ddp_cpu", "trainer.max_epochs=2"]
+    starts = {"spawned": [], "torchrun": ["-m", "torch.distributed.run", "--nproc-per-node", "2"]}
+    found = {}
+    for name, start in starts.items():
+        run = tmp_path / name
+        command = [sys.executable, *start, "-m", "unetzoo", *words, f"run_dir={run}"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        found[name] = read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
+    for key, weights in found["spawned"].items():
+        assert torch.equal(weights, found["torchrun"][key])
+
+
+def test_more_processes_than_val_cases_are_refused(config: Compose) -> None:
+    with pytest.raises(ValueError, match=r"9 processes have 5 val case\(s\) to measure, at least one each"):
+        train(config("trainer=ddp_cpu", "trainer.devices=9"))
+
+
 def assert_metrics_are_those_of_the_weights(cfg: DictConfig, run: Path) -> None:
     """Validate the saved weights case by case, in this process."""
     about = read_checkpoint(run / "checkpoints" / "last.ckpt")

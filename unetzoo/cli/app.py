@@ -19,7 +19,7 @@ from unetzoo.part_choice import taken_back
 
 CONFIGS = "pkg://unetzoo.configs"
 
-Work = Callable[[DictConfig], int]
+Work = Callable[[DictConfig], int | float]
 
 
 def run_app(work: Work, config: str, args: list[str], about: str | None = None) -> int:
@@ -29,7 +29,8 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
     ``--shell-completion``. Hydra's printing of errors does not: each becomes one sentence.
 
     Args:
-        work: Takes the composed config and returns the exit code.
+        work: Takes the composed config and returns the exit code; or, where all went well, a float, which a
+            sweeper may optimise.
         about: What ``--help`` prints before Hydra's own help.
 
     Returns:
@@ -46,15 +47,18 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
     failures: list[Exception] = []
     owner = os.getpid()
 
-    def job(cfg: DictConfig) -> None:
+    def job(cfg: DictConfig) -> float | None:
         try:
             check_value_types(parsed.config_name or config)
-            codes.append(work(cfg))
+            result = work(cfg)
+            codes.append(result if isinstance(result, int) else 0)
+            return result
         except Exception as error:
             if os.getpid() != owner:  # a launcher's worker: only Hydra can carry the error home
                 raise
             # caught here, because Hydra adds a line of its own to whatever it sees go by
             failures.append(error)
+            return None
 
     job.__module__ = work.__module__  # Hydra takes the job's name from it
     try:
@@ -67,7 +71,7 @@ def run_app(work: Work, config: str, args: list[str], about: str | None = None) 
             raise  # Lightning's, after a signal
         return 2 if leave.code else 0  # Hydra's, after --help or for a --package that is not there
     except Exception as error:
-        failures = [error]
+        failures = failures or [error]  # a sweeper complains of what it did not get
     failures = [translate(error, config, parsed.overrides) for error in failures]
     if len(codes) + len(failures) > 1:
         return _after_sweep(codes, failures)

@@ -20,6 +20,14 @@ from unetzoo.cli.errors import sentence
 from unetzoo.cli.list import GROUPS
 from unetzoo.cli.suggest import did_you_mean, one_of
 
+_PLUGINS = {
+    "hydra/sweeper/optuna": "sweep",
+    "hydra/launcher/joblib": "sweep",
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+}
+"""What comes with packages of their own, and our extra that has them."""
+
 
 def translate(error: Exception, config: str, overrides: list[str]) -> Exception:
     """A ValueError with the sentence where ``error`` is a user's mistake, else what is to be raised."""
@@ -37,6 +45,8 @@ def translate(error: Exception, config: str, overrides: list[str]) -> Exception:
         message = f"{error.full_key or config}: {_first_line(error)}"
     elif isinstance(error, TypeError) and (typed := _typed_argument(error, overrides)):
         message = f"{typed}: {error}"
+    elif isinstance(error, RuntimeError) and (told := _not_submitted(error)):
+        message = told
     else:
         return error
     return _user_error(message, error)
@@ -59,7 +69,21 @@ def _typed_argument(error: TypeError, overrides: list[str]) -> str | None:
     return next((o for o in overrides if o.split("=")[0].endswith(ends)), None)
 
 
+def _not_submitted(error: RuntimeError) -> str | None:
+    """What went wrong between submitit and its jobs, whose own errors come as they are."""
+    if 'Could not detect "srun"' in str(error):
+        return (
+            "there is no SLURM here that a job could be given to; use a machine that has srun, or "
+            "hydra/launcher=submitit_local"
+        )
+    if type(error).__module__ == "submitit.core.utils":
+        return f"{' '.join(str(error).strip(' -').split())}; the same command goes on where its runs were"
+    return None
+
+
 def _missing_option(error: MissingConfigException) -> str:
+    if extra := _PLUGINS.get(error.missing_cfg_file or ""):
+        return f"{error.missing_cfg_file} is a plugin of Hydra's: pip install 'unetzoo[{extra}]'"
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group:
         return _first_line(error)
