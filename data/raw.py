@@ -23,6 +23,7 @@ class Row(NamedTuple):
         group: Cases of one patient, scene or video share it.
         split: Empty: cut off by group when the set is read.
         name: Unique in the set.
+        window: First row, first column, rows and columns of the part of the image that is the case, or empty.
     """
 
     image: Path
@@ -30,6 +31,7 @@ class Row(NamedTuple):
     group: str
     split: str = ""
     name: str = ""
+    window: str = ""
 
 
 class Main(Protocol):
@@ -108,7 +110,8 @@ def command(script: str, about: str | None, trees: Trees, rows: Callable[[Raw, P
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write a manifest; paths are relative to it below its folder, else absolute."""
-    folder = path.parent.resolve()
+    folder, rows = path.parent.resolve(), list(rows)
+    tiles = any(row.window for row in rows)
     lines = [
         (
             _place(row.image, folder),
@@ -116,12 +119,14 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
             row.split,
             row.group,
             row.name or _stem(row.image),
+            *([row.window] if tiles else []),
         )
         for row in rows
     ]
     if not lines:
         raise FileNotFoundError(f"{path}: no image with its mask was found for it")
-    write_table(path, [("image", "mask", "split", "group", "name"), *lines])
+    columns = ("image", "mask", "split", "group", "name", *(["window"] if tiles else []))
+    write_table(path, [columns, *lines])
 
 
 def _place(path: Path, folder: Path) -> str:

@@ -27,7 +27,8 @@ class RasterSource(Source):
     """A raster's bands in the file's dtype, read in bands of rows.
 
     A pixel is valid if the file's dataset mask and ``has_data`` say so and no band is NaN or infinite. Band
-    names are the descriptions, if every band has its own. A palette becomes RGB.
+    names are the descriptions, if no two are alike; a band without one beside others that have one is called
+    by its number. A palette becomes RGB.
 
     Args:
         count: Number of bands wanted. GDAL flags the fourth of four 8-bit bands as alpha whatever it holds;
@@ -47,6 +48,8 @@ class RasterSource(Source):
             self._masked = not (self._alpha and is_data)
             if self._masked:
                 names = [name for i, name in enumerate(names) if i not in self._alpha]
+            if any(names):
+                names = [name or f"band_{i}" for i, name in enumerate(names, start=1)]
             self._palette = _palette(self._file) if kinds == ["palette"] else None
             geometry = _geometry(self._file)
             spacing, unit = _spacing(geometry)
