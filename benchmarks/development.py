@@ -3,9 +3,9 @@
     python -m benchmarks.development chase_db1 hippocampus_msd --data <folder with the sets> --seeds 0 1 2
 
 One thread, float32. val chooses the checkpoint of each run. The seeds are combined case by case: a case's
-score is its mean over the seeds that give it one, and the 95 % interval is unetzoo's studentised bootstrap of the
-mean of these scores over cases, drawing whole groups (patients, scenes). It tells how far other cases would
-move the mean of these runs, not how far other seeds would; the spread over seeds stands beside it.
+score is its mean over the seeds that give it one, and the 95 % interval is unetzoo's studentised bootstrap of
+the mean of these scores over cases, drawing whole groups (patients, scenes). It tells how far other cases
+would move the mean of these runs, not how far other seeds would; each seed's mean stands beside it.
 """
 
 import argparse
@@ -93,9 +93,9 @@ def table(name: str, runs: Sequence[Path], results: Sequence[Mapping[str, float]
         *(f"| {label} | {' | '.join(cells)} |" for label, cells in rows.items()),
         "",
         f"Test: {len(cases)} cases in {len(set(groups))} groups; pixels of the references: {sizes}. "
-        f"Rows are means over cases, `mean` that of each case's mean over its classes (`per_image`); empty masks: policy "
-        f"`{summary['empty']}`. Mean Dice per seed: {spread}; {results[0]['parameters']:,.0f} parameters, "
-        f"{minutes:.1f} CPU minutes a run.",
+        f"Rows are means over cases, `mean` that of each case's mean over its classes (`per_image`); "
+        f"empty masks: policy `{summary['empty']}`. Mean Dice per seed: {spread}; "
+        f"{results[0]['parameters']:,.0f} parameters, {minutes:.1f} CPU minutes a run.",
         "",
     ]
 

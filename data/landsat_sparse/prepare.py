@@ -3,7 +3,7 @@
     python data/landsat_sparse/prepare.py open-geo-tutorial/example
 
 Raw: ``LE70220491999322EDC01_stack.gtif`` and ``training_data.gtif``, the polygons on its grid. Tiles and
-split are those of ``split.csv``, which `unetzoo data split` made of ``scene.csv`` (README.md has the command).
+split are those of ``split.csv``, which `unetzoo data split` made of ``scene.csv`` (command in README.md).
 """
 
 import csv

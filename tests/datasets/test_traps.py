@@ -198,6 +198,17 @@ def test_bands_are_picked_by_the_names_in_the_file(sets: Sets) -> None:
     assert data.read(data.cases("train")[0]).image.data[:, 0, 0].tolist() == [300, 100]
 
 
+def test_a_band_without_a_name_does_not_cost_the_others_theirs(sets: Sets) -> None:
+    values = np.full((3, *SIZE), 1, np.uint16) * np.array([[[100]], [[200]], [[300]]], np.uint16)
+    for i in range(3):
+        sets.raster(f"c{i}.tif", values, transform=rasterio.Affine(2, 0, 9, 0, -2, 9))
+        with rasterio.open(sets.root / f"images/c{i}.tif", "r+") as file:
+            file.descriptions = ("nir", None, "green")
+    sets.fill()
+    data = sets.data(bands=["green", "nir"])
+    assert data.read(data.cases("train")[0]).image.data[:, 0, 0].tolist() == [300, 100]
+
+
 def test_fixed_statistics_come_from_the_training_images(sets: Sets) -> None:
     for i in range(3):
         sets.picture(

@@ -1,6 +1,8 @@
 """What a network costs, as far as it can be told while it is measured."""
 
+import math
 import sys
+from pathlib import Path
 from typing import Any
 
 __all__ = ["memory_mb", "parameters_of"]
@@ -22,5 +24,19 @@ def memory_mb() -> float | None:
 
 def parameters_of(predictor: Any) -> int | None:
     """Parameters of a predictor's network, None where it does not say."""
-    count = getattr(getattr(predictor, "network", None), "parameters", None)
+    network = getattr(predictor, "network", None)
+    count, path = getattr(network, "parameters", None), getattr(network, "path", None)
+    if isinstance(path, Path) and path.suffix == ".onnx":
+        return _in_file(path)
     return count if isinstance(count, int) else None
+
+
+def _in_file(path: Path) -> int | None:
+    """Numbers that an ONNX file's constants hold, but for the integers that shapes are made of."""
+    try:
+        import onnx
+    except ImportError:
+        return None
+    graph = onnx.load(path, load_external_data=False).graph
+    shapes = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
+    return sum(math.prod(item.dims) for item in graph.initializer if item.data_type not in shapes)
