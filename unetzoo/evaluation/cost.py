@@ -39,4 +39,4 @@ def _in_file(path: Path) -> int | None:
         return None
     graph = onnx.load(path, load_external_data=False).graph
     shapes = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
-    return sum(math.prod(item.dims) for item in graph.initializer if item.data_type not in shapes)
+    return sum(int(math.prod(item.dims)) for item in graph.initializer if item.data_type not in shapes)
