@@ -4,24 +4,30 @@
 
 The experiment runs as it stands. The plan gets as many epochs, and as many steps an epoch as take the same
 CPU time, told from short runs of it. val chooses the checkpoint of each, test is read once. One thread.
+The gap is that of test Dice over the same cases, each its mean over the seeds, with the 95 % interval of the
+paired bootstrap over groups.
 """
 
 import argparse
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+import numpy as np
 import torch
+from benchmarks.development import over_seeds, read_scores
 from benchmarks.runs import measured
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from unetzoo.datasets.statistics import fingerprint
+from unetzoo.metrics import bootstrap, per_image
 from unetzoo.planning import plan, render
 from unetzoo.training import train
 
@@ -62,17 +68,26 @@ def compare(name: str, seed: int, data: Path, out: Path) -> tuple[dict[str, floa
     search = f"hydra.searchpath=[file://{write_plan(name, data, out).resolve()}]"
     overrides = [f"experiment=planned_{name}", search, f"seed={seed}", "data.num_workers=0"]
     overrides.append("trainer.precision=32-true")
-    few, many = (probe(overrides, count, data, out, f"{name}-probe-seed{seed}") for count in PROBE)
-    step = (many - few) / (PROBE[1] - PROBE[0])
-    beside = few - PROBE[0] * step  # validation, and what a run begins and ends with
-    steps = max(1, math.floor((hand["cpu_minutes"] * 60 / epochs - beside) / step))
     budget = [f"trainer.max_epochs={epochs}"]
 
     def change(cfg: DictConfig) -> None:
+        few, many = (probe(overrides, count, data, out, f"{name}-probe-seed{seed}") for count in PROBE)
+        step = (many - few) / (PROBE[1] - PROBE[0])
+        beside = few - PROBE[0] * step  # validation, and what a run begins and ends with
+        steps = max(1, math.floor((hand["cpu_minutes"] * 60 / epochs - beside) / step))
         cfg.data.samples_per_epoch = steps * cfg.data.batch_size
 
     planned = measured(f"{name}-plan-seed{seed}", [*overrides, *budget], data=data, out=out, change=change)
     return hand, planned
+
+
+def case_scores(runs: Sequence[Path]) -> tuple[np.ndarray, list[str]]:
+    """Test Dice of each case, its mean over the runs, and its group."""
+    paths = [run / "eval" / "test" / "cases.csv" for run in runs]
+    cases, groups, _, scores = read_scores(paths, "dice")
+    order = np.argsort(cases)
+    means = over_seeds(np.stack([per_image(seed) for seed in scores]))
+    return means[order], [groups[i] for i in order]
 
 
 def main() -> None:
@@ -86,18 +101,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| experiment | recipe | val Dice | test Dice | test Dice per seed | parameters | CPU minutes |")
-    print("|---|---|---:|---:|---|---:|---:|")
+    print(
+        "| experiment | recipe | val Dice | test Dice | per seed | planned - by hand | parameters | CPU min |"
+    )
+    print("|---|---|---:|---:|---|---|---:|---:|")
     for name in arguments.experiments:
         pairs = [compare(name, seed, arguments.data, arguments.out) for seed in arguments.seeds]
-        for recipe, runs in zip(("by hand", "planned"), zip(*pairs, strict=True), strict=True):
+        (hand, groups), (planned, _) = (
+            case_scores([arguments.out / f"{name}-{kind}-seed{seed}" for seed in arguments.seeds])
+            for kind in ("hand", "plan")
+        )
+        low, high = bootstrap(planned - hand, groups, seed=0)
+        gaps = "", f"{(planned - hand).mean():+.4f} ({low:+.4f} to {high:+.4f})"
+        for recipe, gap, runs in zip(("by hand", "planned"), gaps, zip(*pairs, strict=True), strict=True):
             each = ", ".join(f"{run['dice']:.4f}" for run in runs)
             row = [mean(run[key] for run in runs) for key in ("val_dice", "dice", "cpu_minutes")]
-            print(
-                f"| {name} | {recipe} | {row[0]:.4f} | {row[1]:.4f} | {each} | {runs[0]['parameters']:,.0f} "
-                f"| {row[2]:.1f} |",
-                flush=True,
-            )
+            scores = f"{row[0]:.4f} | {row[1]:.4f} | {each} | {gap}"
+            size = f"{runs[0]['parameters']:,.0f}"
+            print(f"| {name} | {recipe} | {scores} | {size} | {row[2]:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
