@@ -69,6 +69,24 @@ def ids_of_colours(path: Path, ids: Mapping[Colour, int]) -> np.ndarray:
     return result
 
 
+def from_runs(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Kaggle's runs of pixels, first and length in turn, down the columns from 1, as a mask (H, W).
+
+    Raises:
+        ValueError: If a run leaves the picture, or a number is missing.
+    """
+    numbers = [int(number) for number in text.split()]
+    height, width = shape
+    mask = np.zeros(width * height, bool)
+    for first, length in zip(numbers[::2], numbers[1::2], strict=True):
+        if not 1 <= first <= first + length - 1 <= len(mask):
+            raise ValueError(
+                f"a run of {length} pixels from {first} on leaves a picture of {height} x {width}"
+            )
+        mask[first - 1 : first - 1 + length] = True
+    return mask.reshape(width, height).T
+
+
 def save_ids(path: Path, ids: np.ndarray) -> Path:
     """Write ids (H, W) as a PNG of 8 bits, or of 16 if there are as many, and return where. Pillow."""
     from PIL import Image

@@ -86,6 +86,26 @@ def test_dsb2018_raw_masks_are_merged(tmp_path: Path) -> None:
     assert [sum(r["split"] == s for r in rows(out)) for s in ("train", "val", "test")] == [7, 1, 2]
 
 
+def test_dsb2018_contest_has_its_test_in_runs_of_pixels(tmp_path: Path) -> None:
+    for split, name in (("train", "a"), ("train", "b"), ("test", "c"), ("test", "d")):
+        folder = tmp_path / "raw" / f"stage1_{split}" / name
+        (folder / "images").mkdir(parents=True)
+        Image.fromarray(np.zeros((3, 4, 4), np.uint8)).save(folder / "images" / f"{name}.png")
+        if split == "train":
+            (folder / "masks").mkdir()
+            Image.fromarray(np.full((3, 4), 255, np.uint8)).save(folder / "masks" / "n.png")
+    table = "ImageId,EncodedPixels,Height,Width,Usage\nc,2 1 4 2,3,4,Private\nc,12 1,3,4,Public\n"
+    solution = tmp_path / "raw" / "stage1_solution.csv"
+    solution.write_text(table + "d,1 1,3,4,Ignored\n")
+    out = tmp_path / "out"
+    assert prepare("dsb2018_nuclei", tmp_path / "raw", "--out", out) == 0
+    nuclei = np.asarray(Image.open(out / "instances" / "c.png"))
+    assert nuclei.tolist() == [[0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 2]]
+    assert [(r["image"], r["split"]) for r in rows(out) if r["split"] == "test"] == [("images/c.png", "test")]
+    solution.write_text(table.replace("12 1", "12 2"))
+    assert prepare("dsb2018_nuclei", tmp_path / "raw", "--out", tmp_path / "again") == 2
+
+
 def test_chase_splits_by_child_and_takes_the_first_observer(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
