@@ -113,7 +113,7 @@ class HubMixin:
             lines += [
                 f"- Bands: {', '.join(self.data.bands)}",
                 f"- {'Predicts' if self.data.target else 'Classes'}: {', '.join(self.data.outputs)}",
-                f"- Normalisation: {self.data.normalisation.method}",
+                f"- Normalisation: {self.data.normalisation.words}",
             ]
         lines += [
             f"- {name}: {value:.4f} (validation)" for name, value in getattr(self, "metrics", {}).items()

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from monai.transforms.intensity.array import NormalizeIntensity, ScaleIntensityRange
 
 from unetzoo.inference import Image, Normalisation, normalise
 from unetzoo.inference.geometry import PictureGeometry
@@ -13,6 +16,7 @@ METHODS = [
     Normalisation("minmax"),
     Normalisation("imagenet"),
     Normalisation("fixed", mean=(5.0, 6.0, 7.0), std=(2.0, 0.5, 1.0)),
+    Normalisation("window", window=(40.0, 200.0)),
 ]
 PER_IMAGE = METHODS[:3]
 
@@ -31,6 +35,8 @@ def expected(values: np.ndarray, c: int, how: Normalisation) -> np.ndarray:
         return np.asarray((v - v.min()) / (v.max() - v.min()))
     if how.method == "zscore":
         return np.asarray((v - v.mean()) / v.std())
+    if how.method == "window":
+        return np.asarray((v.clip(40, 200) - 40) / 160)
     if how.method == "fixed":
         return np.asarray((v - how.mean[c]) / how.std[c])
     return np.asarray((v / 255 - (0.485, 0.456, 0.406)[c]) / (0.229, 0.224, 0.225)[c])
@@ -77,6 +83,29 @@ def test_constant_image_is_zero(how: Normalisation, value: float) -> None:
 def test_methods_of_one_image_do_not_see_its_scale(how: Normalisation, data: np.ndarray) -> None:
     same = normalise(an_image(data.astype(np.float32) * 512 + 1000), how)
     np.testing.assert_allclose(normalise(an_image(data), how), same, atol=1e-4)
+
+
+def test_values_to_skip_are_left_out_as_monai_leaves_out_zeros(rng: np.random.Generator) -> None:
+    data = rng.normal(300, 90, (4, 6, 9, 7)).astype(np.float32)
+    data[:, rng.random((6, 9, 7)) < 0.6] = 0
+    data[2, :2] = 0  # modalities need not end at the same voxel
+    ours = normalise(an_image(data), Normalisation("zscore", skip=0.0))
+    theirs = NormalizeIntensity(nonzero=True, channel_wise=True)(data)
+    np.testing.assert_allclose(ours, np.asarray(theirs), atol=1e-5)
+
+
+def test_window_of_ct_is_monais_scaled_range(rng: np.random.Generator) -> None:
+    data = rng.integers(-1024, 3071, (1, 5, 8, 8)).astype(np.int16)
+    theirs = ScaleIntensityRange(a_min=-160, a_max=240, b_min=0, b_max=1, clip=True)(data)
+    ours = normalise(an_image(data), Normalisation("window", window=(-160.0, 240.0)))
+    np.testing.assert_allclose(ours, np.asarray(theirs), atol=1e-6)
+
+
+@pytest.mark.parametrize("how", METHODS, ids=lambda how: how.method)
+def test_clipping_first_is_a_window_of_any_method(how: Normalisation, rng: np.random.Generator) -> None:
+    data = rng.integers(0, 256, (3, 12, 9)).astype(np.int32)
+    ours = normalise(an_image(data), replace(how, window=(40.0, 200.0)))
+    np.testing.assert_allclose(ours, normalise(an_image(data.clip(40, 200)), how), atol=1e-5)
 
 
 def test_large_values_keep_their_contrast() -> None:

@@ -18,6 +18,7 @@ from unetzoo.inference.bands import select_bands
 from unetzoo.inference.files import existing
 from unetzoo.inference.geometry import Image, PictureGeometry
 from unetzoo.inference.integrity import checksum
+from unetzoo.inference.normalisation import BandNormalisation
 from unetzoo.inference.normalise import scale_of
 from unetzoo.inference.ranks import percentiles
 from unetzoo.inference.source import ImageSource
@@ -73,6 +74,15 @@ def _classes(count: int) -> tuple[ClassSpec, ...]:
 
 def _segment(rng: np.random.Generator) -> Any:
     fixed = Normalisation("fixed", mean=(10.0, -3.0), std=(200.0, 100.0))
+    each = Normalisation(
+        "each",
+        each=(
+            BandNormalisation("window", window=(80.0, 140.0)),
+            BandNormalisation("zscore", skip=0.0),
+            BandNormalisation("zscore", window=(60.0, 130.5)),
+            BandNormalisation("percentile", low=5, high=95, skip=0.0, window=(60.0, 400.0)),
+        ),
+    )
     zeros, apart = {"nodata": 0.0}, {"overlap": 0.0, "blend": "constant"}
     layers = {"multilabel": True, "nodata": -9999.0}
     cases: list[tuple[Any, ...]] = [
@@ -81,6 +91,7 @@ def _segment(rng: np.random.Generator) -> Any:
         ("float32", (2, 20, 9), Normalisation("minmax"), (8, 16), 3, layers, {"blend": "linear"}),
         ("int16", (2, 24, 24), fixed, (8, 8), 3, zeros, apart),
         ("uint8", (3, 40, 37), Normalisation("imagenet"), (16, 16), 5, {}, {"overlap": 0.3}),
+        ("int16", (4, 17, 15), each, (8, 8), 3, {}, {}),
     ]
     for kind, shape, how, tile, count, data, rest in cases:
         spec = DataSpec(2, tuple(f"b{i}" for i in range(shape[0])), _classes(count), how, tile, **data)
@@ -165,6 +176,10 @@ def _contracts() -> Any:
         ({}, {"normalisation": {"method": "percentile", "low": 99, "high": 1}}),
         ({}, {"normalisation": {"method": "fixed"}}),
         ({}, {"normalisation": {"method": "imagenet"}}),
+        ({}, {"normalisation": {"method": "each"}}),
+        ({}, {"normalisation": {"method": "each", "each": [{"method": "minmax"}, {"method": "imagenet"}]}}),
+        ({}, {"normalisation": {"method": "each", "each": [{"method": "minmax"}]}}),
+        ({}, {"normalisation": {"method": "window"}}),
         ({}, {"normalisation": "zscore"}),
         ({}, {"unit": "feet"}),
         ({}, {"multilabel": True}),

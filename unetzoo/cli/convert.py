@@ -47,7 +47,8 @@ def _convert(cfg: DictConfig) -> int:
             raise ValueError(f"{what}={[*given]} are {len(given)} but the network has {wanted}")
     colours = [(0, 0, 0), *COLOURS]
     how: dict[str, Any] = {
-        key: tuple(value) if key in ("mean", "std") else value for key, value in cfg.normalisation.items()
+        key: tuple(value) if key in ("mean", "std", "window") and value else value
+        for key, value in cfg.normalisation.items()
     }
     model.data = DataSpec(
         ndim=model.ndim,

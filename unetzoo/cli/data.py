@@ -133,7 +133,7 @@ def _check(cfg: DictConfig) -> int:
 
 def _describe(data: "SegmentationData") -> None:
     spec = data.spec
-    print(f"bands       {', '.join(spec.bands)} ({spec.ndim}D, normalised by {spec.normalisation.method})")
+    print(f"bands       {', '.join(spec.bands)} ({spec.ndim}D, normalised by {spec.normalisation.words})")
     for index, known in enumerate(spec.classes):
         ids = ", ".join(map(str, known.ids))
         print(f"{'classes' if index == 0 else '':12}{index} {known.name} (id {ids} in the masks)")

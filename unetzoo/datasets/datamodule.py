@@ -23,8 +23,17 @@ from .patches import Example, TrainPatches, WholeCases
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
-from .spec import default_patch, facts, normalisation_of, resampled_size, resampling, target_of
-from .statistics import moments
+from .spec import (
+    by_group,
+    default_patch,
+    facts,
+    measured,
+    normalisation_of,
+    resampled_size,
+    resampling,
+    target_of,
+)
+from .statistics import Limits, moments
 from .survey import OnError, Survey, discover_classes, refuse, survey_images
 from .vector_labels import is_vector, vector_labels
 
@@ -56,8 +65,9 @@ class SegmentationData(LightningDataModule):
         target: Arguments of ``ImageTarget`` where an image is to be predicted, whose files stand in the
             manifest's column target; masks then say where it counts. ``mean``, ``std`` and ``value_range``
             are taken from the training targets if they are not given. None: classes.
-        normalise: Arguments of ``Normalisation``; ``fixed`` without numbers takes mean and std from the
-            training images.
+        normalise: Arguments of ``BandNormalisation``; ``fixed`` without numbers takes mean and std from the
+            training images. ``groups`` maps a name to ``bands`` and the arguments for these; all other bands
+            go by the arguments outside.
         nodata: Raw value that means "no data", beside what the files declare.
         spacing: Millimetres per voxel, (z, y, x), that volumes are resampled to; None: each as it is.
         gsd: Metres on the ground per pixel that rasters are resampled to; None: each as it is.
@@ -323,10 +333,17 @@ class SegmentationData(LightningDataModule):
 
     def _measured(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> Survey:
         """The survey with mean and deviation of all training images, where normalisation is by them."""
-        if self.normalise.get("method") != "fixed" or {"mean", "std"} <= self.normalise.keys():
+        groups = by_group(self.normalise, survey.bands)
+        if not any(measured(settings) for _, settings, _ in groups):
             return survey
         training = [case for case in cases if case.split == "train"] or list(cases)
-        mean, std = moments(training, bands=survey.bands, nodata=self.nodata, on_error=on_error)
+        limits = [Limits()] * len(survey.bands)
+        for _, settings, members in groups:
+            for c in members:
+                limits[c] = Limits(settings.get("window"), settings.get("skip"))
+        mean, std = moments(
+            training, bands=survey.bands, nodata=self.nodata, limits=limits, on_error=on_error
+        )
         return survey._replace(mean=mean, std=std)
 
     def _target(self, cases: Sequence[Case], on_error: OnError) -> ImageTarget | None:

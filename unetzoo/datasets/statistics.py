@@ -60,32 +60,53 @@ def fingerprint(
     return Fingerprint(**values)
 
 
+class Limits(NamedTuple):
+    """What a band's statistics clip and leave out, as ``BandNormalisation`` has it."""
+
+    window: Sequence[float] | None = None
+    skip: float | None = None
+
+
 def moments(
-    cases: Sequence[Case], *, bands: Sequence[str], nodata: float | None, on_error: OnError = refuse
+    cases: Sequence[Case],
+    *,
+    bands: Sequence[str],
+    nodata: float | None,
+    limits: Sequence[Limits] = (),
+    on_error: OnError = refuse,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each band over all valid pixels of all cases, from the cache or anew.
+
+    Args:
+        limits: One per band; none: all values count as they are.
 
     Raises:
         ValueError: If no image has a valid pixel.
     """
 
     def compute() -> dict[str, Any]:
-        count, total, squares = 0, np.zeros(len(bands)), np.zeros(len(bands))
+        count, total, squares = (np.zeros(len(bands)) for _ in range(3))
         for case in cases:
             try:
                 image = read_image(case.image, bands=bands, nodata=nodata, window=case.window)
             except (ValueError, OSError) as error:
                 on_error(error)
                 continue
-            values = image.data[:, image.valid].astype(np.float64)
-            count += values.shape[1]
-            total, squares = total + values.sum(axis=1), squares + (values**2).sum(axis=1)
-        if not count:
+            for c, (window, skip) in enumerate(limits or [Limits()] * len(bands)):
+                band = image.data[c]
+                values = band[image.valid if skip is None else image.valid & (band != skip)]
+                values = values.astype(np.float64)
+                if window is not None:
+                    values.clip(*window, out=values)
+                count[c] += values.size
+                total[c] += values.sum()
+                squares[c] += np.square(values).sum()
+        if not count.all():
             raise ValueError("no training image has a valid pixel, so there is no mean for data.normalise")
         mean = total / count
         return {"mean": mean.tolist(), "std": np.sqrt((squares / count - mean**2).clip(0)).tolist()}
 
-    found = _kept(["moments", list(bands), nodata, _state(cases)], compute)
+    found = _kept(["moments", list(bands), nodata, list(limits), _state(cases)], compute)
     return tuple(found["mean"]), tuple(found["std"])
 
 

@@ -19,8 +19,8 @@ def check_image(image: Image, data: DataSpec, name: str) -> None:
 def check_source(source: Source, data: DataSpec, name: str) -> None:
     """Refuse an image whose dimension, bands or scale contradict the model's data.
 
-    Scale matters where the normalisation uses fixed numbers (``imagenet``, ``fixed``). With the largest
-    absolute value of the image and that of the training images, it contradicts if the image's is
+    Scale matters where the normalisation uses fixed numbers alone (``imagenet``, ``fixed``, ``window``). With
+    the largest absolute value of the image and that of the training images, it contradicts if the image's is
 
     - more than 20 times larger, or
     - more than 20 times smaller and the image is not just dark: floats of a range up to 1 where training went
@@ -39,7 +39,7 @@ def check_source(source: Source, data: DataSpec, name: str) -> None:
             f"{name}: has {source.count} band(s) but the model wants {len(data.bands)}: "
             f"{', '.join(data.bands)}"
         )
-    if data.normalisation.method not in ("imagenet", "fixed") or data.value_range is None:
+    if data.normalisation.adaptive or data.value_range is None:
         return
     trained = max(abs(value) for value in data.value_range)
     whole = source.dtype.kind != "f"
@@ -52,5 +52,5 @@ def check_source(source: Source, data: DataSpec, name: str) -> None:
         raise ValueError(
             f"{name}: values reach {peak:g} ({source.dtype}) where those of the training images reached "
             f"{trained:g}, more than {_TIMES} times apart, and the model's normalisation "
-            f"'{data.normalisation.method}' is not adapted to the image; bring it to their scale"
+            f"'{data.normalisation.words}' is not adapted to the image; bring it to their scale"
         )

@@ -7,7 +7,23 @@ from types import UnionType
 from typing import Any, Self, get_args, get_origin
 
 from .cleaning import Cleaning
+from .normalisation import METHODS, BandNormalisation, Normalisation
 from .quantisation import Quantisation
+
+__all__ = [
+    "BLENDS",
+    "IGNORE",
+    "METADATA_KEY",
+    "METHODS",
+    "SCHEMA_VERSION",
+    "UNITS",
+    "BandNormalisation",
+    "ClassSpec",
+    "Contract",
+    "DataSpec",
+    "ImageTarget",
+    "Normalisation",
+]
 
 SCHEMA_VERSION = 1
 METADATA_KEY = "unetzoo"
@@ -17,7 +33,6 @@ IGNORE = 255
 """Id for "no label" inside the library, and for no-data in the label maps that are written."""
 
 BLENDS = ("gaussian", "linear", "constant", "crop")
-METHODS = ("percentile", "zscore", "minmax", "imagenet", "fixed")
 UNITS = ("mm", "m", "deg", "px")
 
 
@@ -37,42 +52,6 @@ class ClassSpec:
     def __post_init__(self) -> None:
         if len(self.colour) != 3 or not all(0 <= value <= 255 for value in self.colour):
             raise ValueError(f"class {self.name}: colour {self.colour} is not three numbers from 0 to 255")
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """How raw values become the network's input; ``normalise`` says what each method computes.
-
-    Args:
-        method: ``percentile``, ``zscore`` or ``minmax`` (from the image itself), ``imagenet``, ``fixed``.
-        low: Lower percentile, 0..100, for ``percentile``.
-        high: Upper percentile, 0..100, for ``percentile``.
-        mean: Per band in raw units, for ``fixed``.
-        std: Per band in raw units, for ``fixed``.
-    """
-
-    method: str
-    low: float = 0.5
-    high: float = 99.5
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(
-                f"normalisation method '{self.method}' is unknown; choose one of {', '.join(METHODS)}"
-            )
-        if not 0 <= self.low < self.high <= 100:
-            raise ValueError(
-                f"percentiles low={self.low}, high={self.high} must satisfy 0 <= low < high <= 100"
-            )
-        if self.method == "fixed" and (
-            not self.mean or len(self.mean) != len(self.std) or min(self.std) <= 0
-        ):
-            raise ValueError(
-                "fixed normalisation needs a mean and a positive std for each band; "
-                f"given {self.mean} and {self.std}"
-            )
 
 
 @dataclass(frozen=True)
@@ -160,11 +139,11 @@ class DataSpec:
             _refuse_repeated("mask ids of the classes", [i for c in self.classes for i in c.ids])
         if self.unit not in UNITS:
             raise ValueError(f"unit '{self.unit}' is unknown; choose one of {', '.join(UNITS)}")
-        wanted = {"fixed": len(self.normalisation.mean), "imagenet": 3}.get(self.normalisation.method)
+        how = self.normalisation
+        wanted = {"fixed": len(how.mean), "imagenet": 3, "each": len(how.each)}.get(how.method)
         if wanted is not None and wanted != len(self.bands):
             raise ValueError(
-                f"normalisation '{self.normalisation.method}' is for {wanted} bands; "
-                f"the data has {len(self.bands)}"
+                f"normalisation '{how.method}' is for {wanted} bands; the data has {len(self.bands)}"
             )
 
     @property
@@ -174,7 +153,7 @@ class DataSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and YAML can hold."""
-        values: dict[str, Any] = _plain(asdict(self))
+        values: dict[str, Any] = _plain({**asdict(self), "normalisation": self.normalisation.to_dict()})
         for later in ("target", "resample"):  # runtimes that know no such thing can read the rest
             if values[later] is None:
                 del values[later]

@@ -1,7 +1,8 @@
 """A contract in words, for people who were only given the file."""
 
 from .cleaning import words
-from .contract import Contract, Normalisation
+from .contract import Contract, DataSpec
+from .normalisation import BandNormalisation
 from .normalise import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -12,7 +13,7 @@ def describe(contract: Contract) -> str:
     lines = [
         f"model          {contract.name}",
         f"takes          {data.ndim}D images with {len(data.bands)} band(s): {', '.join(data.bands)}",
-        f"values         {_values(data.normalisation, data.value_range)}",
+        *_values(data),
         f"no data        {'' if data.nodata is None else f'{data.nodata:g}, '}NaN, and what the file marks",
         f"tile           {size} pixels, {contract.overlap:.0%} overlap, {contract.blend} blending"
         + ("" if contract.dynamic_size else ", the only size the network takes"),
@@ -49,12 +50,24 @@ def _gives(contract: Contract) -> str:
     return f"one of {len(contract.data.classes)} classes per pixel; 255 where there is no data"
 
 
-def _values(how: Normalisation, seen: tuple[float, float] | None) -> str:
+def _values(data: DataSpec) -> list[str]:
+    how, seen = data.normalisation, data.value_range
+    range_ = "" if seen is None else f"; {seen[0]:g} to {seen[1]:g} in training"
+    if not how.each:
+        return [f"values         {_method(how)}{range_}"]
+    bands = [f"{name}: {_method(one)}" for name, one in zip(data.bands, how.each, strict=True)]
+    return [f"values         {bands[0]}{range_}", *(f"               {line}" for line in bands[1:])]
+
+
+def _method(how: BandNormalisation) -> str:
+    ends = "" if how.window is None else f"{how.window[0]:g} and {how.window[1]:g}"
     numbers = {
         "percentile": f"stretched between the image's {how.low:g} and {how.high:g} percentiles, any scale",
         "minmax": "stretched between the image's smallest and largest value, any scale",
         "zscore": "to mean 0 and standard deviation 1 of the image, any scale",
         "imagenet": f"minus {IMAGENET_MEAN}, divided by {IMAGENET_STD}",
         "fixed": f"minus {how.mean}, divided by {how.std}",
+        "window": f"stretched between {ends}",
     }[how.method]
-    return numbers if seen is None else f"{numbers}; {seen[0]:g} to {seen[1]:g} in training"
+    clipped = f", clipped at {ends} before" if ends and how.method != "window" else ""
+    return numbers + clipped + ("" if how.skip is None else f", {how.skip:g} left out")

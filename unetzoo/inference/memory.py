@@ -42,7 +42,7 @@ def tiling_bytes(source: Source, contract: Contract, *, batch_size: int, per_pix
     blended = tiling.blended.size_of(channels(contract))
     # statistics of the image are taken before its windows, some rows at a time
     statistics = 0
-    if contract.data.normalisation.method not in ("fixed", "imagenet"):
+    if contract.data.normalisation.adaptive:
         statistics = min(4 * PIECE, 4 * 8 * source.count * math.prod(size))
     return _LIBRARIES + source.held + max(statistics, rows + results + windows + blended)
 

@@ -1,6 +1,6 @@
 /** Whether an image is of the kind a model was trained on, before it gives a confident wrong answer. */
 
-import type { DataSpec } from "./contract.ts";
+import { type DataSpec, adaptive } from "./contract.ts";
 import { UserError } from "./errors.ts";
 import { extremes } from "./normalise.ts";
 import { type Pixels, type Source, isFloat, kindName } from "./source.ts";
@@ -17,7 +17,8 @@ const TIMES = 20;
  * value. Other integers are trusted.
  */
 export async function checkScale(source: Source, { normalisation, value_range }: DataSpec): Promise<void> {
-  if (!["imagenet", "fixed"].includes(normalisation.method) || value_range === null) return;
+  if (adaptive(normalisation) || value_range === null) return;
+  const methods = (normalisation.each.length ? normalisation.each : [normalisation]).map((how) => how.method);
   const trained = Math.max(...value_range.map(Math.abs));
   const bound = largest(source.kind);
   if (!isFloat(source.kind) && bound < trained * TIMES && trained * TIMES <= bound * TIMES ** 2) return;
@@ -28,7 +29,7 @@ export async function checkScale(source: Source, { normalisation, value_range }:
     throw new UserError(
       `${source.name}: values reach ${peak} (${kindName(source.kind)}) where those of the training images ` +
         `reached ${trained}, more than ${TIMES} times apart, and the model's normalisation ` +
-        `'${normalisation.method}' is not adapted to the image; bring it to their scale`,
+        `'${[...new Set(methods)].join(", ")}' is not adapted to the image; bring it to their scale`,
     );
   }
 }

@@ -40,7 +40,7 @@ export async function lookOf(source: Source): Promise<Look> {
 }
 
 async function percentilesOf(source: Source, band: number): Promise<[number, number]> {
-  const [low, high] = await bandPercentiles(source, band, 1, 99);
+  const [low, high] = await bandPercentiles(source, band, { low: 1, high: 99, window: null, skip: null });
   if (low < high) return [low, high];
   return isFloat(source.kind) ? [low - 0.5, low + 0.5] : [low - 1, low + 1];
 }

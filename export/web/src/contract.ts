@@ -11,18 +11,23 @@ export const CHECKSUM_KEY = "unetzoo.sha256";
 export const IGNORE = 255;
 
 const BLENDS = ["gaussian", "linear", "constant", "crop"];
-const METHODS = ["percentile", "zscore", "minmax", "imagenet", "fixed"];
+const METHODS = ["percentile", "zscore", "minmax", "imagenet", "fixed", "window"];
+const ADAPTIVE = ["percentile", "zscore", "minmax"];
 const UNITS = ["mm", "m", "deg", "px"];
 const ACTIVATIONS = ["softmax", "sigmoid", "none"];
 
 const classSpec = record({ name: text, ids: list(whole), colour: list(whole) });
-const normalisation = record({
+const ofBand = {
   method: text,
   low: optional(number, 0.5),
   high: optional(number, 99.5),
   mean: optional(list(number), []),
   std: optional(list(number), []),
-});
+  window: optional(list(number), null),
+  skip: optional(number, null),
+};
+const bandNormalisation = record(ofBand);
+const normalisation = record({ ...ofBand, each: optional(list(bandNormalisation), []) });
 const target = record({
   bands: list(text),
   mean: list(number),
@@ -78,6 +83,7 @@ const contract = record({
 
 type Read<T> = T extends Reader<infer V> ? V : never;
 export type ClassSpec = Read<typeof classSpec>;
+export type BandNormalisation = Read<typeof bandNormalisation>;
 export type Normalisation = Read<typeof normalisation>;
 export type DataSpec = Read<typeof dataSpec>;
 export type Contract = Read<typeof contract>;
@@ -98,6 +104,11 @@ export function readContract(json: string): Contract {
   const read = contract.read(rest, "contract");
   require(read);
   return read;
+}
+
+/** Whether some band goes by statistics of the image itself, so that it may be of any scale. */
+export function adaptive(how: Normalisation): boolean {
+  return (how.each.length ? how.each : [how]).some(({ method }) => ADAPTIVE.includes(method));
 }
 
 /** How many logits the network gives per pixel. */
@@ -124,17 +135,7 @@ function parse(json: string): unknown {
 function require(contract: Contract): void {
   const { data, activation, divisor, overlap, blend } = contract;
   const { normalisation: how, classes, bands, tile } = data;
-  oneOf("normalisation method", how.method, METHODS);
-  if (!(0 <= how.low && how.low < how.high && how.high <= 100)) {
-    throw new UserError(`percentiles low=${how.low}, high=${how.high} must satisfy 0 <= low < high <= 100`);
-  }
-  const fixed = how.method === "fixed";
-  if (fixed && !(how.mean.length && how.mean.length === how.std.length && Math.min(...how.std) > 0)) {
-    throw new UserError(
-      "fixed normalisation needs a mean and a positive std for each band; " +
-        `given [${how.mean.join(", ")}] and [${how.std.join(", ")}]`,
-    );
-  }
+  requireNormalisation(how);
   if (data.ndim !== 2 && data.ndim !== 3) {
     throw new UserError(`ndim is ${data.ndim}; images are 2D or 3D`);
   }
@@ -161,7 +162,8 @@ function require(contract: Contract): void {
     throw new UserError(`class names must differ; ${repeated} is given more than once`);
   }
   oneOf("unit", data.unit, UNITS);
-  const wanted = fixed ? how.mean.length : how.method === "imagenet" ? 3 : bands.length;
+  const counts: Record<string, number> = { fixed: how.mean.length, imagenet: 3, each: how.each.length };
+  const wanted = counts[how.method] ?? bands.length;
   if (wanted !== bands.length) {
     throw new UserError(
       `normalisation '${how.method}' is for ${wanted} bands; the data has ${bands.length}`,
@@ -187,6 +189,40 @@ function require(contract: Contract): void {
     throw new UserError(`overlap is a fraction of the tile, at least 0 and below 1; given ${overlap}`);
   }
   oneOf("blend", blend, BLENDS);
+}
+
+function requireNormalisation(how: Normalisation): void {
+  if ((how.method === "each") !== how.each.length > 0) {
+    throw new UserError("a list of one normalisation per band goes with the method 'each', and it alone");
+  }
+  (how.each.length ? how.each : [how]).forEach(requireBand);
+  for (const { method, mean } of how.each) {
+    if (method === "imagenet" || (method === "fixed" && mean.length !== 1)) {
+      throw new UserError(
+        `normalisation '${method}' of a single band needs one mean and one std; write it as fixed with these`,
+      );
+    }
+  }
+}
+
+function requireBand(how: BandNormalisation): void {
+  oneOf("normalisation method", how.method, METHODS);
+  if (!(0 <= how.low && how.low < how.high && how.high <= 100)) {
+    throw new UserError(`percentiles low=${how.low}, high=${how.high} must satisfy 0 <= low < high <= 100`);
+  }
+  const given = how.mean.length && how.mean.length === how.std.length && Math.min(...how.std) > 0;
+  if (how.method === "fixed" && !given) {
+    throw new UserError(
+      "fixed normalisation needs a mean and a positive std for each band; " +
+        `given [${how.mean.join(", ")}] and [${how.std.join(", ")}]`,
+    );
+  }
+  if (how.method === "window" && how.window === null) {
+    throw new UserError("window normalisation needs a window, such as [-160, 240]");
+  }
+  if (how.window && !(how.window.length === 2 && how.window[0] < how.window[1])) {
+    throw new UserError(`the window [${how.window.join(", ")}] of a normalisation must go upwards`);
+  }
 }
 
 function oneOf(what: string, value: string, known: readonly string[]): void {
