@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import binary_calibration_error
 from torchmetrics.functional.detection import panoptic_quality
 
 from unetzoo.inference.contract import IGNORE
-from unetzoo.metrics import EXTRAS, PROBABILISTIC, ClassScore, EmptyPolicy, diagonal, measure
+from unetzoo.metrics import EXTRAS, PROBABILISTIC, ClassScore, EmptyPolicy, Tally, diagonal, measure
 
 MASKED = [name for name in EXTRAS if name not in PROBABILISTIC]
 
@@ -202,6 +202,9 @@ def test_ece_and_brier_equal_torchmetrics_and_the_formula_on_labelled_pixels() -
     probabilities = np.exp(logits) / np.exp(logits).sum(0)
     reference = random.integers(0, 3, (20, 25)).astype(np.uint8)
     reference[:4] = IGNORE
+    tally = Tally(reference, [0, 1, 2], multilabel=False)
+    for first in range(0, 20, 7):  # as rows come from the network
+        tally.append(probabilities[:, first : first + 7])
     scores = measure(
         probabilities.argmax(0).astype(np.uint8),
         reference,
@@ -210,7 +213,7 @@ def test_ece_and_brier_equal_torchmetrics_and_the_formula_on_labelled_pixels() -
         spacing=(1, 1),
         tolerance=1,
         extras=["ece", "brier"],
-        probabilities=probabilities,
+        trust=tally.found,
     )
     known = reference != IGNORE
     for found in scores:

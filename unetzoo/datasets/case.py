@@ -1,13 +1,15 @@
 """One image with its mask or target image, as the sources list it and as it is read."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..inference.contract import IGNORE
+from ..inference.contract import IGNORE, Normalisation
 from ..inference.geometry import Image, Window
+from ..inference.normalise import normalise
 from .vector_labels import VectorLabels
 
 SPLITS = ("train", "val", "test")
@@ -56,19 +58,26 @@ class Report(NamedTuple):
     """What one should know, such as empty masks, NaN, and the share of each class."""
 
 
-class Sample(NamedTuple):
-    """A whole case as the network's side sees it."""
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A whole case as the network's side sees it.
+
+    Args:
+        mask: Class indices (*size) uint8, or 0 and 1 per class (K, *size) if multilabel; IGNORE: not known.
+            Beside a target 1, and IGNORE where the target does not count.
+        target: In its own unit, (K, *size) float32, NaN where it does not count; None where there are
+            classes.
+    """
 
     image: Image
-    x: np.ndarray
-    """Normalised, (C, *size) float32."""
+    normalisation: Normalisation
     mask: np.ndarray
-    """Class indices (*size) uint8, or 0 and 1 per class (K, *size) if multilabel; IGNORE: not known.
-
-    Beside a target 1, and IGNORE where the target does not count.
-    """
     target: np.ndarray | None = None
-    """In its own unit, (K, *size) float32, NaN where it does not count; None where there are classes."""
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """Normalised, (C, *size) float32; computed when it is asked for, since a scene's is large."""
+        return normalise(self.image, self.normalisation)
 
     @property
     def reference(self) -> np.ndarray:

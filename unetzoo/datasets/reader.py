@@ -9,7 +9,7 @@ import numpy as np
 from ..inference.contract import IGNORE, DataSpec
 from ..inference.geometry import Image
 from ..inference.image import read_image, read_mask, read_target
-from ..inference.normalise import normalise, rescale, scale_of
+from ..inference.normalise import rescale, scale_of
 from ..inference.resample import Resampled, grid_size, nearest
 from ..inference.source import ImageSource
 from .case import Case, Sample, counted
@@ -19,7 +19,7 @@ from .vector_labels import is_vector
 
 
 def read_case(case: Case, spec: DataSpec) -> Sample:
-    """Read, normalise and encode one case; pixels without data are IGNORE in the mask, NaN in the target.
+    """Read and encode one case; pixels without data are IGNORE in the mask, NaN in the target.
 
     Raises:
         ValueError: If image, mask or target contradict the spec or each other; the message names the file.
@@ -29,7 +29,7 @@ def read_case(case: Case, spec: DataSpec) -> Sample:
         raise ValueError(f"{case.image}: is {image.valid.ndim}D but the data is {spec.ndim}D (data.ndim)")
     if spec.target is not None:
         target = _target(case, image, spec.target.bands)
-        return Sample(image, normalise(image, spec.normalisation), counted(target), target)
+        return Sample(image, spec.normalisation, counted(target), target)
     if case.mask is None:
         raise ValueError(f"{case.image}: has no mask")
     if is_vector(case.mask):
@@ -45,7 +45,7 @@ def read_case(case: Case, spec: DataSpec) -> Sample:
     except ValueError as error:
         raise ValueError(f"{case.mask}: {error}") from error
     mask[..., ~image.valid] = IGNORE
-    return Sample(image, normalise(image, spec.normalisation), mask)
+    return Sample(image, spec.normalisation, mask)
 
 
 def _target(case: Case, image: Image, bands: Sequence[str]) -> np.ndarray:

@@ -24,7 +24,7 @@ from unetzoo.evaluation.table import CaseResult, require_arrow, write_cases, wri
 from unetzoo.inference.contract import Contract, DataSpec
 from unetzoo.inference.jobs import make_folder
 from unetzoo.inference.progress import Bar
-from unetzoo.metrics import PROBABILISTIC, EmptyPolicy, confusion, measure
+from unetzoo.metrics import PROBABILISTIC, EmptyPolicy, Tally, confusion, measure
 
 __all__ = ["Cases", "Predicts", "cases_of", "evaluate", "origin_of"]
 
@@ -44,21 +44,12 @@ class Predicts(Protocol):
         self,
         image: Any,
         *,
+        probabilities: Any = None,
         flips: bool = False,
         batch_size: int = 4,
         progress: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
-        """The label map."""
-
-    def predict(
-        self,
-        image: Any,
-        *,
-        flips: bool = False,
-        batch_size: int = 4,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The label map, and the probabilities (K, *size)."""
+        """The label map; ``probabilities`` is handed rows (K, rows, *rest) of these as they come."""
 
 
 class Cases(Protocol):
@@ -216,11 +207,11 @@ class _Study:
         protocol, spec = self.protocol, self.data.spec
         sample = self.data.read(case)
         self.predictor.check(sample.image, case.name)
-        probabilities, started = None, time.perf_counter()
-        if PROBABILISTIC.isdisjoint(protocol.extras):
-            labels = self.predictor.labels(sample.image, progress=progress, **self.how)
-        else:
-            labels, probabilities = self.predictor.predict(sample.image, progress=progress, **self.how)
+        tally = None
+        if not PROBABILISTIC.isdisjoint(protocol.extras):
+            tally = Tally(sample.mask, protocol.classes, multilabel=spec.multilabel)
+        started = time.perf_counter()
+        labels = self.predictor.labels(sample.image, probabilities=tally, progress=progress, **self.how)
         self.seconds += time.perf_counter() - started
         self.pixels += sample.image.valid.size
         scores = measure(
@@ -233,7 +224,7 @@ class _Study:
             empty=protocol.empty,
             extras=protocol.extras,
             numbers=self.data.objects(case, sample.image) if protocol.numbered else None,
-            probabilities=probabilities,
+            trust=tally.found if tally else None,
         )
         matrix = None
         if not spec.multilabel and len(protocol.names) <= MOST_CLASSES:

@@ -31,10 +31,10 @@ class PredictsLogits(Protocol):
     def check(self, image: Any, name: str) -> None:
         """Refuse an image the model is not for."""
 
-    def logits(
-        self, image: Any, *, batch_size: int = 4, progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray:
-        """What the network says, (channels, *size)."""
+    def hand_logits(
+        self, image: Any, to: Any, *, batch_size: int = 4, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """What the network says, rows (channels, rows, *rest) at a time, to ``to.append``."""
 
 
 class Fit(NamedTuple):
@@ -89,18 +89,42 @@ def calibrate(
         bar.start(case.name)
         sample = data.read(case)
         predictor.check(sample.image, case.name)
-        found = predictor.logits(sample.image, batch_size=batch_size, progress=bar.part)
-        flat, mask = found.reshape(len(found), -1), sample.mask.reshape(-1, found[0].size)
-        if cleaning is not None:
-            reference = sample.mask if contract.data.multilabel else sample.mask[None]
-            cleaning.add(labels_of_logits(found, contract), reference)
+        mask = sample.mask.reshape(-1, sample.image.valid.size)
         known = np.flatnonzero((mask != IGNORE).all(0))
         chosen = random.choice(known, min(PER_CASE, len(known)), replace=False)
-        logits.append(flat[:, chosen].astype(np.float64))
-        labels.append(mask[:, chosen])
+        found = _Chosen(np.sort(chosen), contract, maps=cleaning is not None)
+        predictor.hand_logits(sample.image, found, batch_size=batch_size, progress=bar.part)
+        if cleaning is not None:
+            reference = sample.mask if contract.data.multilabel else sample.mask[None]
+            cleaning.add(np.concatenate(found.maps, axis=1), reference)
+        logits.append(np.concatenate(found.logits, axis=1))
+        labels.append(mask[:, found.places])
         bar.finish()
     bar.close()
     return fit_temperature(np.concatenate(logits, 1), np.concatenate(labels, 1))
+
+
+class _Chosen:
+    """Keeps the logits of chosen pixels of a case, and no others.
+
+    Args:
+        places: Flat and sorted.
+        maps: Keep the label map, too.
+    """
+
+    def __init__(self, places: np.ndarray, contract: Contract, *, maps: bool) -> None:
+        self.places, self.contract, self.wanted = places, contract, maps
+        self.logits, self.maps = list[np.ndarray](), list[np.ndarray]()
+        self._first = 0
+
+    def append(self, piece: np.ndarray) -> None:
+        """The next rows (channels, rows, *rest)."""
+        flat = piece.reshape(len(piece), -1)
+        low, high = np.searchsorted(self.places, [self._first, self._first + flat.shape[1]])
+        self.logits.append(flat[:, self.places[low:high] - self._first].astype(np.float64))
+        self._first += flat.shape[1]
+        if self.wanted:
+            self.maps.append(labels_of_logits(piece, self.contract))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Fit:

@@ -18,7 +18,7 @@ from .ensemble import Ensemble, Member
 from .filejob import DEFAULT_BATCH, FileJob, Options, Outcome, memory_of, require_sensible
 from .geometry import Image
 from .image import open_image
-from .imagejob import Decode, ImageJob, Output
+from .imagejob import ImageJob, Output, Sink
 from .network import OnnxNetwork
 from .openvino_network import OpenVinoNetwork
 from .resample import on_grid
@@ -116,13 +116,30 @@ class Predictor:
 
         Args: as of `predict`.
         """
-        count = channels(self.contract)
-        return self._compute(image, [_Kept(lambda logits, _: logits, count, "float32", None)], how)[0]
+        kept = _Kept(channels(self.contract), image, "float32")
+        self.hand_logits(image, kept, **how)
+        return kept.array
 
-    def labels(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
-        """The label map of an image alone; arguments and errors as of `predict`."""
+    def hand_logits(self, image: Image, to: Sink, **how: Unpack[Seen]) -> None:
+        """`logits`, some rows (channels, rows, *rest) at a time, from the first to the last."""
+        count = channels(self.contract)
+        self._compute(image, [Output(lambda logits, _: logits, count, "float32", None, to)], how)
+
+    def labels(self, image: Image, *, probabilities: Sink | None = None, **how: Unpack[Seen]) -> np.ndarray:
+        """The label map of an image alone; other arguments and errors as of `predict`.
+
+        Args:
+            probabilities: Is handed them, some rows (K, rows, *rest) at a time, from the first to the last,
+                0 where the image has no data. None are kept.
+        """
         require_classes(self.contract)
-        return self._cleaned(self._compute(image, [self._label_map()], how)[0])
+        data = self.contract.data
+        kept = _Kept(len(data.classes) if data.multilabel else 1, image, "uint8")
+        outputs = [Output(labels_of_logits, len(kept.array), "uint8", IGNORE, kept)]
+        if probabilities is not None:
+            outputs.append(Output(probabilities_of_logits, len(data.classes), "float32", 0, probabilities))
+        self._compute(image, outputs, how)
+        return self._cleaned(kept.array if data.multilabel else kept.array[0])
 
     def predict(self, image: Image, **how: Unpack[Seen]) -> Prediction:
         """Labels and probabilities of an image.
@@ -136,10 +153,8 @@ class Predictor:
         Raises:
             ValueError: If the model predicts an image and no classes.
         """
-        require_classes(self.contract)
-        kept = _Kept(probabilities_of_logits, len(self.contract.data.classes), "float32", 0)
-        labels, probabilities = self._compute(image, [self._label_map(), kept], how)
-        return Prediction(self._cleaned(labels), probabilities)
+        kept = _Kept(len(self.contract.data.classes), image, "float32")
+        return Prediction(self.labels(image, probabilities=kept, **how), kept.array)
 
     def values(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
         """The image predicted from an image, (K, *size) float32 in the target's unit, NaN without data.
@@ -152,8 +167,9 @@ class Predictor:
         target = self.contract.data.target
         if target is None:
             raise ValueError(f"{self.contract.name} predicts classes and no image; call predict()")
-        kept = _Kept(values_of_outputs, len(target.bands), "float32", np.nan)
-        return self._compute(image, [kept], how)[0]
+        kept = _Kept(len(target.bands), image, "float32")
+        self._compute(image, [Output(values_of_outputs, len(target.bands), "float32", np.nan, kept)], how)
+        return kept.array
 
     def memory(self, source: str | Path, **options: Unpack[Options]) -> int:
         """Bytes that predicting a file holds at most, beside the network; the image is not read for it."""
@@ -256,9 +272,8 @@ class Predictor:
         kept = {key: value for key, value in sorted(options.items()) if key not in ("batch_size", "max_ram")}
         return json.dumps([identity, self.contract.to_json(), kept])
 
-    def _compute(self, image: Image, kept: "Sequence[_Kept]", how: Seen) -> list[np.ndarray]:
-        """Results of an image in memory, all at once."""
-        outputs = [Output(k.decode, k.count, k.dtype, k.missing, k) for k in kept]
+    def _compute(self, image: Image, outputs: Sequence[Output], how: Seen) -> None:
+        """Results of an image in memory."""
         source, results, scale = on_grid(ImageSource(image), self.contract, outputs, "the image")
         job = _Strict(source, self.contract, results, scale=scale, progress=how.get("progress"))
         options: Options = {
@@ -267,7 +282,6 @@ class Predictor:
             "batch_size": how.get("batch_size", DEFAULT_BATCH),
         }
         self._run([job], options)
-        return [k.whole() for k in kept]
 
     def _cleaned(self, labels: np.ndarray) -> np.ndarray:
         layers = self.contract.data.multilabel
@@ -275,16 +289,6 @@ class Predictor:
             return labels
         whole = clean(labels if layers else labels[None], self.contract.cleaning, layers=layers)
         return whole if layers else np.asarray(whole[0])
-
-    def _label_map(self) -> "_Kept":
-        data = self.contract.data
-        return _Kept(
-            labels_of_logits,
-            len(data.classes) if data.multilabel else 1,
-            "uint8",
-            IGNORE,
-            flat=not data.multilabel,
-        )
 
 
 class _Strict(ImageJob):
@@ -295,20 +299,15 @@ class _Strict(ImageJob):
 
 
 class _Kept:
-    """Rows of a result in memory."""
+    """A result in memory, (count, *size)."""
 
-    def __init__(
-        self, decode: Decode, count: int, dtype: str, missing: float | None, *, flat: bool = False
-    ) -> None:
-        self.decode, self.count, self.dtype, self.missing = decode, count, dtype, missing
-        self._flat, self._pieces = flat, list[np.ndarray]()
+    def __init__(self, count: int, image: Image, dtype: str) -> None:
+        self.array = np.empty((count, *image.valid.shape), dtype)
+        self._row = 0
 
     def append(self, piece: np.ndarray) -> None:
-        self._pieces.append(piece)
-
-    def whole(self) -> np.ndarray:
-        found = np.concatenate(self._pieces, axis=1)
-        return found[0] if self._flat else found
+        self.array[:, self._row : self._row + piece.shape[1]] = piece
+        self._row += piece.shape[1]
 
 
 def _ahead(jobs: Iterable[FileJob], begun: list[FileJob]) -> Iterator[FileJob]:

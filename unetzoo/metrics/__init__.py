@@ -2,7 +2,7 @@
 
 from unetzoo.metrics.aggregate import DRAWS, FRACTION, MEANS, Interval, bootstrap, macro, mean, per_image
 from unetzoo.metrics.border import boundary_iou, relaxed_f1
-from unetzoo.metrics.calibration import Reliability, reliability
+from unetzoo.metrics.calibration import Reliability, Tally, reliability
 from unetzoo.metrics.case import ClassScore, Status, measure
 from unetzoo.metrics.counts import (
     OVERLAPS,
@@ -42,6 +42,7 @@ __all__ = [
     "Reliability",
     "Status",
     "Surface",
+    "Tally",
     "average_distance",
     "bootstrap",
     "boundary_iou",

@@ -1,10 +1,13 @@
 """Whether probabilities are as frequent as they say."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["BINS", "Reliability", "reliability"]
+from unetzoo.inference.contract import IGNORE
+
+__all__ = ["BINS", "Reliability", "Tally", "reliability"]
 
 BINS = 15
 """Of equal width, as in Guo et al. 2017."""
@@ -55,3 +58,33 @@ def reliability(probabilities: np.ndarray, reference: np.ndarray) -> Reliability
         np.bincount(at, weights=weights, minlength=BINS) for weights in (None, p, hits.astype(np.float64))
     )
     return Reliability(pixels, confidence, found, float(np.square(p - hits).sum()))
+
+
+class Tally:
+    """The reliability of classes of a case, from rows of probabilities that nobody keeps.
+
+    Args:
+        reference: Class indices (*size), or 0 and 1 (K, *size) if multilabel; 255: no label.
+        classes: Indices of those that are tallied.
+    """
+
+    def __init__(self, reference: np.ndarray, classes: Sequence[int], *, multilabel: bool) -> None:
+        self.reference, self.multilabel = reference, multilabel
+        nothing = reliability(np.zeros(0), np.zeros(0, bool))
+        self.found = dict.fromkeys(classes, nothing)
+        self._row = 0
+
+    def append(self, piece: np.ndarray) -> None:
+        """The next rows of probabilities (K, rows, *rest), from the first to the last."""
+        rows = slice(self._row, self._row + piece.shape[1])
+        self._row = rows.stop
+        for index, before in self.found.items():
+            layer = self.reference[index, rows] if self.multilabel else self.reference[rows]
+            known = layer != IGNORE
+            new = reliability(piece[index][known], layer[known] == (1 if self.multilabel else index))
+            self.found[index] = Reliability(
+                before.pixels + new.pixels,
+                before.confidence + new.confidence,
+                before.hits + new.hits,
+                before.squares + new.squares,
+            )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unetzoo.inference.contract import IGNORE
-from unetzoo.metrics.calibration import Reliability, reliability
+from unetzoo.metrics.calibration import Reliability
 from unetzoo.metrics.counts import EmptyPolicy, count, overlap
 from unetzoo.metrics.extras import EXTRAS, PROBABILISTIC, Pair
 from unetzoo.metrics.surface import diagonal, surface
@@ -71,7 +71,7 @@ def measure(
     empty: EmptyPolicy = "nan",
     extras: Sequence[str] = (),
     numbers: np.ndarray | None = None,
-    probabilities: np.ndarray | None = None,
+    trust: Mapping[int, Reliability] | None = None,
 ) -> list[ClassScore]:
     """Score label maps (*size), or (K, *size) of 0 and 1, for each of ``classes``.
 
@@ -84,7 +84,7 @@ def measure(
         tolerance: Of NSD, in the unit of the spacing.
         extras: Names of ``EXTRAS``.
         numbers: The reference's objects (*size), 0 for none, for measures of objects; None: its components.
-        probabilities: (K, *size), for measures of them.
+        trust: Of each class, for measures of probabilities; see ``Tally``.
     """
     multilabel = reference.ndim == len(spacing) + 1
     counts = count(prediction, reference, num_classes, multilabel=multilabel)
@@ -107,10 +107,8 @@ def measure(
         else:
             nsd, hd95 = _without(status, empty, diagonal(size, spacing))
             extra = {name: (hd95 if EXTRAS[name].distance else nsd) for name in masked}
-        trust = None
-        if probabilities is not None and not PROBABILISTIC.isdisjoint(extras):
-            trust = reliability(probabilities[index][known], wanted[known])
-            extra |= {name: getattr(trust, name) for name in extras if name in PROBABILISTIC}
+        if trust is not None:
+            extra |= {name: getattr(trust[index], name) for name in extras if name in PROBABILISTIC}
         dice, iou, precision, recall = (float(item[index]) for item in overlaps)
         scores.append(
             ClassScore(
@@ -127,7 +125,7 @@ def measure(
                 hd95,
                 nsd,
                 {name: extra[name] for name in extras},
-                trust,
+                None if trust is None else trust[index],
             )
         )
     return scores

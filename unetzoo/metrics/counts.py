@@ -18,6 +18,8 @@ __all__ = [
     "overlap",
 ]
 
+_PIECE = 2**22  # pixels that are counted at a time, since they are counted in 64 bits
+
 EmptyPolicy = Literal["nan", "one", "skip"]
 """What a class scores where neither mask has a pixel of it.
 
@@ -100,11 +102,16 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -
     The last column is for labelled pixels that the prediction leaves at 255.
     """
     _require_same_size(prediction, reference)
-    labelled = reference != IGNORE
     columns = num_classes + 1
-    pairs = reference[labelled].astype(np.int64) * columns
-    pairs += np.minimum(prediction[labelled], num_classes)
-    return np.bincount(pairs, minlength=num_classes * columns).reshape(num_classes, columns)
+    matrix = np.zeros(num_classes * columns, np.int64)
+    found, wanted = prediction.reshape(-1), reference.reshape(-1)
+    for first in range(0, wanted.size, _PIECE):
+        part = slice(first, first + _PIECE)
+        labelled = wanted[part] != IGNORE
+        pairs = wanted[part][labelled].astype(np.int64) * columns
+        pairs += np.minimum(found[part][labelled], num_classes)
+        matrix += np.bincount(pairs, minlength=num_classes * columns)
+    return matrix.reshape(num_classes, columns)
 
 
 def _require_same_size(prediction: np.ndarray, reference: np.ndarray) -> None:
