@@ -1,10 +1,17 @@
 """Surface distances against scipy's distance transform and figures that can be measured with a ruler."""
 
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+from monai.metrics.surface_dice import compute_surface_dice
+from monai.metrics.surface_distance import compute_average_surface_distance
 from scipy import ndimage
 
-from unetzoo.metrics import diagonal, surface
+from unetzoo.metrics import average_distance, diagonal, largest_distance, surface
 
 
 def blob(size: tuple[int, ...], seed: int) -> np.ndarray:
@@ -124,6 +131,27 @@ def test_an_object_at_the_border_is_measured_like_one_inside() -> None:
     b[:8, :5] = True
     inside = [np.roll(mask, (10, 10), axis=(0, 1)) for mask in (a, b)]
     assert surface(a, b, spacing=(2, 1), tolerance=1) == surface(*inside, spacing=(2, 1), tolerance=1)
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing"), [((37, 29), (1.0, 1.0)), ((41, 18), (0.3, 2.5)), ((13, 12, 15), (2.0, 0.7, 1.0))]
+)
+@pytest.mark.parametrize("piece", [1, 90, 2**20])
+def test_distances_found_some_rows_at_a_time_are_monais_of_the_whole(
+    size: tuple[int, ...], spacing: tuple[float, ...], piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["unetzoo.metrics.surface"], "_PIECE", piece)
+    a, b = blob(size, 6), blob(size, 7)
+    masks: Any = {"y_pred": torch.from_numpy(a)[None, None], "y": torch.from_numpy(b)[None, None]}
+    masks |= {"include_background": True, "spacing": spacing}
+    hd95 = float(compute_hausdorff_distance(**masks, percentile=95))
+    nsd = float(compute_surface_dice(**masks, class_thresholds=[0.9], use_subvoxels=True))
+    found = surface(a, b, spacing=spacing, tolerance=0.9)
+    assert (found.hd95, found.nsd) == pytest.approx((hd95, nsd), rel=1e-5)
+    largest = float(compute_hausdorff_distance(**masks))
+    assert largest_distance(a, b, spacing=spacing) == pytest.approx(largest, rel=1e-6)
+    average = float(compute_average_surface_distance(**masks, symmetric=True))
+    assert average_distance(a, b, spacing=spacing) == pytest.approx(average, rel=1e-5)
 
 
 def test_diagonal_is_in_the_unit_of_the_spacing() -> None:
