@@ -8,6 +8,7 @@ import numpy as np
 from ..inference.contract import IGNORE, ClassSpec
 
 MAX_DISCOVERED = 64
+_PIECE = 2**22  # pixels that are looked up at a time, since they are looked up in 64 bits
 COLOURS = (  # Okabe and Ito 2008, distinguishable for the colour-blind, then Tol's muted set
     *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)),
     *((204, 121, 167), (51, 34, 136), (136, 204, 238), (68, 170, 153), (17, 119, 51), (153, 153, 51)),
@@ -84,13 +85,17 @@ def encode(
     ids = sorted({i for spec in classes for i in spec.ids} | ({0} if multilabel else set()))
     # the ignored id wins over a class that lists it
     known = np.array(sorted({*ids} | (set() if ignore_index is None else {ignore_index})), np.int64)
-    at = np.searchsorted(known, raw).clip(0, len(known) - 1)
-    unknown = known[at] != raw
-    if unknown.any():
-        found = np.unique(raw[unknown])
+    flat, at = raw.reshape(-1), np.empty(raw.size, np.uint8 if len(known) < 256 else np.int64)
+    unknown: set[int] = set()
+    for first in range(0, flat.size, _PIECE):
+        part = flat[first : first + _PIECE]
+        where = np.searchsorted(known, part).clip(0, len(known) - 1)
+        unknown |= {int(i) for i in np.unique(part[known[where] != part])}
+        at[first : first + _PIECE] = where
+    if unknown:
         listed = ", ".join(f"{spec.name} {short(spec.ids)}" for spec in classes)
         raise ValueError(
-            f"the mask has the ids {short([int(i) for i in found])} beside those of the classes ({listed}); "
+            f"the mask has the ids {short(sorted(unknown))} beside those of the classes ({listed}); "
             "map them in data.classes or set data.ignore_index"
         )
     if multilabel:
@@ -99,7 +104,7 @@ def encode(
         owner = {i: index for index, spec in enumerate(classes) for i in spec.ids}
         table = np.array([owner.get(int(i), IGNORE) for i in known], np.uint8)
     table[..., known == ignore_index] = IGNORE
-    return np.asarray(table[..., at])
+    return np.asarray(table[..., at.reshape(raw.shape)])
 
 
 def _encode_bands(raw: np.ndarray, classes: Sequence[ClassSpec], ignore_index: int | None) -> np.ndarray:

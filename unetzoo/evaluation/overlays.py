@@ -3,7 +3,9 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -59,11 +61,14 @@ def draw(
         prediction: Likewise.
         classes: Indices of the classes to draw.
     """
-    wanted, found, unlabelled = _stack(reference, prediction, data, classes)
     spacing = image.spacing or (1.0,) * image.valid.ndim
     if image.valid.ndim == 2:
-        box, note = _window(wanted, found)
-        return (_panel(image, wanted, found, unlabelled, box, spacing, note, data, classes),)
+        box, note = _window(reference, prediction, data, classes)
+        at: tuple[Any, ...] = (..., *box)
+        image = replace(image, data=image.data[at], valid=image.valid[at])
+        masks = _stack(reference[at], prediction[at], data, classes)
+        return (_panel(image, *masks, (slice(None),) * 2, spacing, note, data, classes),)
+    wanted, found, unlabelled = _stack(reference, prediction, data, classes)
     panels = []
     filled = (wanted if wanted.any() else found).any(0)
     for axis, plane in enumerate(PLANES):
@@ -145,21 +150,31 @@ def _stack(
     return wanted, found, unlabelled
 
 
-def _window(wanted: np.ndarray, found: np.ndarray) -> tuple[tuple[slice, ...], str]:
+def _window(
+    reference: np.ndarray, prediction: np.ndarray, data: DataSpec, classes: Sequence[int]
+) -> tuple[tuple[slice, ...], str]:
     """Of a large 2D image the window with most errors; of others all."""
-    size = wanted.shape[1:]
+    size = reference.shape[-2:]
     if max(size) <= WINDOW:
         return (slice(None), slice(None)), ""
-    wrong = (wanted != found).any(0).astype(np.int32)
     shape = tuple(min(WINDOW, length) for length in size)
-    total = np.pad(wrong.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rows, columns = (np.unique([*range(0, n - s, s // 4), n - s]) for n, s in zip(size, shape, strict=True))
-    bottom, right = rows + shape[0], columns + shape[1]
+    # errors are counted in the cells that the borders of all windows make, a row of cells at a time
+    across, along = (np.union1d(a, a + s) for a, s in zip((rows, columns), shape, strict=True))
+    cells = []
+    for first, last in pairwise(across):
+        wanted, found, _ = _stack(
+            reference[..., first:last, :], prediction[..., first:last, :], data, classes
+        )
+        cells.append(np.add.reduceat((wanted != found).any(0).sum(0), along[:-1]))
+    total = np.pad(np.cumsum(cells, 0).cumsum(1), ((1, 0), (1, 0)))
+    ends = [(across, rows), (across, rows + shape[0]), (along, columns), (along, columns + shape[1])]
+    top, bottom, left, right = (np.searchsorted(borders, edge) for borders, edge in ends)
     inside = (
         total[np.ix_(bottom, right)]
-        - total[np.ix_(rows, right)]
-        - total[np.ix_(bottom, columns)]
-        + total[np.ix_(rows, columns)]
+        - total[np.ix_(top, right)]
+        - total[np.ix_(bottom, left)]
+        + total[np.ix_(top, left)]
     )
     i, j = np.unravel_index(int(inside.argmax()), inside.shape)
     row, column = int(rows[i]), int(columns[j])
