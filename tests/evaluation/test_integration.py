@@ -31,17 +31,11 @@ def write_folder(root: Path) -> None:
         Image.fromarray((mask * 255).astype(np.uint8)).save(root / "masks" / f"p{i}.png")
 
 
-def threshold(batch: np.ndarray) -> np.ndarray:
-    """(B, 1, H, W) normalised to 0..1, to one logit."""
-    return np.asarray((batch - 0.5) * 20, np.float32)
-
-
-@pytest.mark.parametrize("flips", [False, True])
-def test_a_threshold_is_measured_from_files(tmp_path: Path, flips: bool) -> None:
-    write_folder(tmp_path / "set")
-    data = SegmentationData(
+def discs(root: Path) -> SegmentationData:
+    write_folder(root)
+    return SegmentationData(
         name="discs",
-        root=tmp_path / "set",
+        root=root,
         images="images",
         masks="masks",
         bands=1,
@@ -51,6 +45,16 @@ def test_a_threshold_is_measured_from_files(tmp_path: Path, flips: bool) -> None
         val_fraction=0.2,
         test_fraction=0.5,
     )
+
+
+def threshold(batch: np.ndarray) -> np.ndarray:
+    """(B, 1, H, W) normalised to 0..1, to one logit."""
+    return np.asarray((batch - 0.5) * 20, np.float32)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_threshold_is_measured_from_files(tmp_path: Path, flips: bool) -> None:
+    data = discs(tmp_path / "set")
     predictor = Predictor(threshold, Contract("threshold", data.spec, "sigmoid", (1, 1), True))
     summary = evaluate(predictor, data, "test", tmp_path / "out", flips=flips)
     line, disc = 15, [int((data.read(case).mask == 1).sum()) for case in data.cases("test")]
@@ -66,18 +70,7 @@ def test_a_threshold_is_measured_from_files(tmp_path: Path, flips: bool) -> None
 
 
 def test_evaluating_by_rows_is_measuring_whole_probabilities(tmp_path: Path) -> None:
-    write_folder(tmp_path / "set")
-    data = SegmentationData(
-        root=tmp_path / "set",
-        images="images",
-        masks="masks",
-        bands=1,
-        classes={"background": 0, "disc": 255},
-        normalise={"method": "minmax"},
-        patch=[16, 16],
-        val_fraction=0.2,
-        test_fraction=0.5,
-    )
+    data = discs(tmp_path / "set")
     contract = Contract("t", data.spec, "sigmoid", (1, 1), True, temperature=2.5)
     handed: list[tuple[int, ...]] = []
 
