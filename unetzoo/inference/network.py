@@ -37,7 +37,7 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 4  # what goes wrong is raised; its log would only repeat it
-        # or threads would wait awake for the next batch, on processors that another model of an ensemble needs
+        # or threads wait awake for the next batch, on processors that an ensemble's other models need
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
