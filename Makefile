@@ -59,7 +59,7 @@ lint: $(VENV)/.tests
 	$(BIN)/mypy
 
 # an hour or two on a quiet machine; the tables of docs/performance.md
-BENCHES := scan scan_models merges exported training_step lean
+BENCHES := scan scan_models ssd merges upsampling exported training_step lean
 bench: $(VENV)/.tests kernels
 	$(PIP) install --quiet --no-deps mambapy
 	@mkdir -p runs/bench
