@@ -73,12 +73,14 @@ def from_runs(text: str, shape: tuple[int, ...]) -> np.ndarray:
     """Kaggle's runs of pixels, first and length in turn, down the columns from 1, as a mask (H, W).
 
     Raises:
-        ValueError: If a run leaves the picture, or a number is missing.
+        ValueError: If a run leaves the picture, or the text is no list of runs.
     """
-    numbers = [int(number) for number in text.split()]
+    numbers = text.split()
+    if len(numbers) % 2 or not all(number.isdigit() for number in numbers):
+        raise ValueError(f"runs are pairs of a first pixel and a length, unlike '{text[:40]}'")
     height, width = shape
     mask = np.zeros(width * height, bool)
-    for first, length in zip(numbers[::2], numbers[1::2], strict=True):
+    for first, length in zip(map(int, numbers[::2]), map(int, numbers[1::2]), strict=True):
         if not 1 <= first <= first + length - 1 <= len(mask):
             raise ValueError(
                 f"a run of {length} pixels from {first} on leaves a picture of {height} x {width}"

@@ -47,7 +47,12 @@ def save_test(folder: Path, out: Path) -> Iterator[str]:
 
     runs = defaultdict(list)
     with open(folder / "stage1_solution.csv", newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
+        table = csv.DictReader(file)
+        if not {"ImageId", "EncodedPixels"} <= set(table.fieldnames or ()):
+            raise ValueError(
+                f"{file.name} needs the columns ImageId and EncodedPixels; it has {table.fieldnames}"
+            )
+        for row in table:
             if row.get("Usage") != "Ignored":
                 runs[row["ImageId"]].append(row["EncodedPixels"])
     for name, nuclei in runs.items():

@@ -86,7 +86,9 @@ def test_dsb2018_raw_masks_are_merged(tmp_path: Path) -> None:
     assert [sum(r["split"] == s for r in rows(out)) for s in ("train", "val", "test")] == [7, 1, 2]
 
 
-def test_dsb2018_contest_has_its_test_in_runs_of_pixels(tmp_path: Path) -> None:
+def test_dsb2018_contest_has_its_test_in_runs_of_pixels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for split, name in (("train", "a"), ("train", "b"), ("test", "c"), ("test", "d")):
         folder = tmp_path / "raw" / f"stage1_{split}" / name
         (folder / "images").mkdir(parents=True)
@@ -102,8 +104,16 @@ def test_dsb2018_contest_has_its_test_in_runs_of_pixels(tmp_path: Path) -> None:
     nuclei = np.asarray(Image.open(out / "instances" / "c.png"))
     assert nuclei.tolist() == [[0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 2]]
     assert [(r["image"], r["split"]) for r in rows(out) if r["split"] == "test"] == [("images/c.png", "test")]
-    solution.write_text(table.replace("12 1", "12 2"))
-    assert prepare("dsb2018_nuclei", tmp_path / "raw", "--out", tmp_path / "again") == 2
+    for right, wrong, told in (
+        ("12 1", "12 2", "a run of 2 pixels from 12 on leaves a picture of 3 x 4"),
+        ("12 1", "12", "runs are pairs of a first pixel and a length, unlike '12'"),
+        ("12 1", "-1 x", "runs are pairs of a first pixel and a length, unlike '-1 x'"),
+        ("ImageId", "id", "needs the columns ImageId and EncodedPixels"),
+        ("c,", "e,", "e.png: no such file, though stage1_solution.csv lists it"),
+    ):
+        solution.write_text(table.replace(right, wrong))
+        assert prepare("dsb2018_nuclei", tmp_path / "raw", "--out", tmp_path / "again") == 2
+        assert told in capsys.readouterr().err
 
 
 def test_chase_splits_by_child_and_takes_the_first_observer(tmp_path: Path) -> None:
