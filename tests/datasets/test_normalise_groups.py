@@ -108,12 +108,33 @@ def test_statistics_of_training_leave_out_and_clip_what_the_config_says(sensors:
         ({"a": {"bands": ["HH"], "method": "zscore"}}, "'HH', which is none of VV, VH"),
         ({"a": RADAR, "b": {"bands": ["VH"], "method": "minmax"}}, "'VH', which another group has, too"),
         ({"a": {"bands": ["VV"], "methd": "zscore"}}, "groups.a has the unknown key 'methd'"),
-        ({"a": {"bands": ["VV"]}}, "groups.a needs a method"),
+        ({"a": {"bands": ["VV"]}}, "groups.a lacks the key 'method'"),
         ({"a": {"bands": ["VV"], "method": "fixed", "mean": [1, 2], "std": [1, 2]}}, "2 numbers for 1 band"),
         ({"a": {"bands": ["VV"], "method": "imagenet"}}, "'imagenet' of a single band"),
-        ({"a": {"bands": ["VV"], "method": "window"}}, "needs a window"),
+        ({"a": {"bands": ["VV"], "method": "window"}}, "groups.a: window normalisation needs a window"),
+        ({"a": 3}, "groups.a is 3 but must be a mapping"),
+        ([RADAR], "groups is .* but must be a mapping"),
+        ({"a": {"bands": ["VV"], "method": "window", "window": [1]}}, "groups.a.window is .1. but must be"),
     ],
 )
 def test_groups_that_make_no_sense_are_refused(sensors: Make, groups: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _ = sensors(method="zscore", groups=groups).spec
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"window": [1]}, r"data\.normalise\.window is \[1\] but must be a list of 2 values"),
+        ({"window": ["a", "b"]}, r"data\.normalise\.window\[0\] is 'a' but must be a number"),
+        ({"window": [5, 1]}, r"data\.normalise: the window \(5\.0, 1\.0\) .* must go upwards"),
+        ({"skip": "x"}, r"data\.normalise\.skip is 'x' but must be a number"),
+        ({"method": "each"}, r"data\.normalise: normalisation method 'each' is unknown; choose"),
+        ({"method": "fixed", "mean": [1], "std": [1]}, r"mean has 1 numbers for 5 band"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_their_key(
+    sensors: Make, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _ = sensors(**{"method": "zscore", **given}).spec

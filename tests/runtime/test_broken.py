@@ -154,7 +154,7 @@ MODELS: list[tuple[Spoil, str]] = [
     (set_contract(data_bands=["red", "green"]), "is for 3 bands; the data has 2"),
     (set_contract(data_bands=["r", "g", "r"]), "each named once"),
     (set_contract(data_tile=[16]), "must be 2 positive sizes"),
-    (set_contract(data_tile=[10**9, "x"]), "'x' but must be of kind int"),
+    (set_contract(data_tile=[10**9, "x"]), "'x' but must be a whole number"),
     (set_contract(data_classes=[]), "0 classes"),
     (set_contract(data_normalisation={"method": "fixed", "mean": [0] * 3, "std": [0] * 3}), "positive std"),
 ]

@@ -110,12 +110,14 @@ def _composition(error: HydraException, config: str, overrides: list[str]) -> st
     if found is None:
         cause = f": {_first_line(error.__cause__)}" if error.__cause__ else ""
         return _first_line(error) + cause
-    key = found[1]
+    typed = key = found[1]
+    if isinstance(error.__cause__, OmegaConfBaseException) and error.__cause__.full_key:
+        key = error.__cause__.full_key  # within the mapping that was given
     if key.startswith("model/") and "@model." in key:
         return f"this model's own encoder wraps another one; choose that one, {key}=..."
     if "@" in key:
         return f"{key} is not in the defaults list of the {config} config; +{key}=... adds it"
-    keys = list(_keys(_composed(config, [o for o in overrides if key not in o])))
+    keys = list(_keys(_composed(config, [o for o in overrides if typed not in o])))
     parent, _, last = key.rpartition(".")
     siblings = [k.rpartition(".")[2] for k in keys if parent and k.rpartition(".")[0] == parent]
     # the same last word elsewhere is what is meant by lr=... and skip=...; else it is a slip in spelling

@@ -15,6 +15,7 @@ from ..inference.contract import ClassSpec, DataSpec, ImageTarget
 from ..inference.geometry import Image
 from ..inference.image import read_mask
 from .augment import Augment, Unchanged
+from .band_groups import BandGroup, by_group, normalisation_of
 from .case import SPLITS, Case, Listing, Report, Sample
 from .check import check_cases, empty_splits
 from .classes import parse_classes, short
@@ -24,11 +25,8 @@ from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
 from .spec import (
-    by_group,
     default_patch,
     facts,
-    measured,
-    normalisation_of,
     resampled_size,
     resampling,
     target_of,
@@ -313,13 +311,15 @@ class SegmentationData(LightningDataModule):
             raise ValueError(
                 f"data.patch={list(tile)} has {len(tile)} sizes, but the images are {survey.ndim}D"
             )
+        groups = by_group(self.normalise, survey.bands)
+        seen = self._measured(groups, survey, cases, on_error)
         target = self._target(cases, on_error)
         classes = self.classes or (() if target else self._discovered(survey, cases, on_error))
         return DataSpec(
             ndim=survey.ndim,
             bands=survey.bands,
             classes=classes,
-            normalisation=normalisation_of(self.normalise, self._measured(survey, cases, on_error)),
+            normalisation=normalisation_of(groups, seen.mean, seen.std),
             tile=tile,
             multilabel=self.multilabel,
             ignore_index=self.ignore_index,
@@ -331,16 +331,17 @@ class SegmentationData(LightningDataModule):
             resample=resample,
         )
 
-    def _measured(self, survey: Survey, cases: Sequence[Case], on_error: OnError) -> Survey:
+    def _measured(
+        self, groups: Sequence[BandGroup], survey: Survey, cases: Sequence[Case], on_error: OnError
+    ) -> Survey:
         """The survey with mean and deviation of all training images, where normalisation is by them."""
-        groups = by_group(self.normalise, survey.bands)
-        if not any(measured(settings) for _, settings, _ in groups):
+        if not any(group.measured for group in groups):
             return survey
         training = [case for case in cases if case.split == "train"] or list(cases)
         limits = [Limits()] * len(survey.bands)
-        for _, settings, members in groups:
-            for c in members:
-                limits[c] = Limits(settings.get("window"), settings.get("skip"))
+        for group in groups:
+            for c in group.members:
+                limits[c] = Limits(group.settings.get("window"), group.settings.get("skip"))
         mean, std = moments(
             training, bands=survey.bands, nodata=self.nodata, limits=limits, on_error=on_error
         )

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Any, Self, get_args, get_origin
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from .cleaning import Cleaning
 from .normalisation import METHODS, BandNormalisation, Normalisation
+from .plain_values import fields_of, plain
 from .quantisation import Quantisation
 
 __all__ = [
@@ -153,7 +153,7 @@ class DataSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and YAML can hold."""
-        values: dict[str, Any] = _plain({**asdict(self), "normalisation": self.normalisation.to_dict()})
+        values: dict[str, Any] = plain({**asdict(self), "normalisation": self.normalisation.to_dict()})
         for later in ("target", "resample"):  # runtimes that know no such thing can read the rest
             if values[later] is None:
                 del values[later]
@@ -166,7 +166,7 @@ class DataSpec:
         Raises:
             ValueError: If a key is unknown or missing, or a value is impossible.
         """
-        return cls(**_fields(cls, values, "data"))
+        return cls(**fields_of(cls, values, "data"))
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ class Contract:
 
     def to_json(self) -> str:
         """The contract with its schema version, as it stands in the file."""
-        values = {**_plain(asdict(self)), "data": self.data.to_dict()}
+        values = {**plain(asdict(self)), "data": self.data.to_dict()}
         if self.quantisation is None:  # runtimes that know no quantisation can read the rest
             del values["quantisation"]
         if self.temperature == 1:
@@ -262,54 +262,10 @@ class Contract:
                 f"the contract has schema version {schema} but this version reads {SCHEMA_VERSION}; "
                 "install the unetzoo release that wrote the file, or export the model again"
             )
-        return cls(**_fields(cls, values, "contract"))
+        return cls(**fields_of(cls, values, "contract"))
 
 
 def _refuse_repeated(what: str, values: Sequence[object]) -> None:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
         raise ValueError(f"{what} must differ; {', '.join(repeated)} is given more than once")
-
-
-def _plain(value: Any) -> Any:
-    """Tuples to lists, all the way down."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def _fields(cls: type, values: Any, where: str) -> dict[str, Any]:
-    """Constructor arguments of the dataclass ``cls`` from plain values; ``where`` names them in errors."""
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{where} must be a mapping; given {values!r}")
-    known = {item.name: item for item in fields(cls)}
-    unknown = [str(key) for key in values if key not in known]
-    if unknown:
-        raise ValueError(f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(known)}")
-    for name, item in known.items():
-        if name not in values and item.default is MISSING and item.default_factory is MISSING:
-            raise ValueError(f"{where} lacks the key '{name}'")
-    return {name: _read(known[name].type, value, f"{where}.{name}") for name, value in values.items()}
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """The plain ``value`` as the annotation ``kind`` says, or a ValueError naming ``where``."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is UnionType:  # all unions here are "X | None"
-        return None if value is None else _read(inner[0], value, where)
-    if is_dataclass(kind) and isinstance(kind, type):
-        return kind(**_fields(kind, value, where))
-    if origin is tuple and isinstance(value, list | tuple):
-        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
-        if len(kinds) == len(value):
-            return tuple(
-                _read(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True))
-            )
-    if origin is Mapping and isinstance(value, Mapping):
-        return {str(key): _read(inner[1], item, f"{where}.{key}") for key, item in value.items()}
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is kind:
-        return value
-    wanted = kind.__name__ if origin is None else str(kind)
-    raise ValueError(f"{where} is {value!r} but must be of kind {wanted}")
