@@ -1,6 +1,6 @@
 """Look at a data set before training on it, or hand it on.
 
-usage: unetzoo data check [data=...] [key=value ...]
+usage: unetzoo data check [each=true] [data=...] [key=value ...]
        unetzoo data split out=... [folds=...] [stratify=...] [tile=...] [blocks=...] [buffer=...] [data=...]
        unetzoo data to-nnunet out=... [data=...] [key=value ...]
 
@@ -11,8 +11,9 @@ usage: unetzoo data check [data=...] [key=value ...]
   unetzoo data to-nnunet data=acdc out=nnUNet_raw/Dataset501_ACDC
 
 check reads every image and mask once. Prints the bands, the classes with their ids, the cases of each split,
-and what is wrong, one sentence per file; exit code 2 if anything is. Wrong is also what is on two sides of
-the split: a group, a file, a picture that looks the same, tiles that overlap or touch on the ground.
+and what is wrong; exit code 2 if anything is. Wrong is also what is on two sides of the split: a group, a
+file, a picture that looks the same, tiles that overlap or touch on the ground. What is wrong with many files
+is said of one, with the count of the others; each=true says it of each.
 split writes a manifest with the split in it, by whole groups and data.split_seed: train, val and test by
 data's fractions, or test and folds=N (train with data.fold=0, 1, ...); splits the set has stay
 (data.splits=null drops them). stratify=classes spreads the classes evenly, stratify=<column> what a
@@ -49,11 +50,14 @@ def run(args: list[str]) -> int:
             f"data has no verb {verb!r}{did_you_mean(verb, VERBS)}; it has {', '.join(VERBS)}, "
             "`unetzoo data check ...`"
         )
-    if verb == "check":
-        return run_app(_check, "train", rest, __doc__)
-    # these are no keys of train.yaml
-    rest = [f"+{word}" if word.partition("=")[0] in ("out", *SPLIT_OPTIONS) else word for word in rest]
-    return run_app(_split if verb == "split" else _to_nnunet, "train", rest, __doc__)
+    work, own = {
+        "check": (_check, ["each"]),
+        "split": (_split, ["out", *SPLIT_OPTIONS]),
+        "to-nnunet": (_to_nnunet, ["out"]),
+    }[verb]
+    # the verb's own keys are none of train.yaml
+    rest = [f"+{word}" if word.partition("=")[0] in own else word for word in rest]
+    return run_app(work, "train", rest, __doc__)
 
 
 def _split(cfg: DictConfig) -> int:
@@ -117,17 +121,25 @@ def _to_nnunet(cfg: DictConfig) -> int:
 def _check(cfg: DictConfig) -> int:
     from hydra.utils import instantiate
 
+    from unetzoo.datasets.condense import condense
+
+    each = cfg.get("each", False)
+    if not isinstance(each, bool):
+        raise ValueError(f"each={each} is neither true nor false; each=true lists what is wrong file by file")
     data: SegmentationData = instantiate(cfg.data)
     data.prepare_data()
     report = data.report(_progress if sys.stderr.isatty() else None)
     print(f"set         {data.name}")
     if not report.problems:
         _describe(data)
-    for note in report.notes:
+    notes, problems = (found if each else condense(found) for found in (report.notes, report.problems))
+    for note in notes:
         print(f"note        {note}")
-    for problem in report.problems:
+    for problem in problems:
         print(f"unetzoo data: {problem}", file=sys.stderr)
     print(f"problems    {len(report.problems)}")
+    if len(notes) + len(problems) < len(report.notes) + len(report.problems):
+        print("next        the same with each=true, for every file")
     return 2 if report.problems else 0
 
 

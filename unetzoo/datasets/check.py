@@ -44,8 +44,8 @@ def check_cases(
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         findings = pool.map(lambda case: _check_case(case, spec), cases)
         for done, (case, finding) in enumerate(zip(cases, findings, strict=True), 1):
-            problems += finding.problems
-            notes += finding.notes
+            problems += [_of_part(case, problem) for problem in finding.problems]
+            notes += [_of_part(case, note) for note in finding.notes]
             pixels += finding.pixels
             looks += [] if finding.look is None else [(case, finding.look)]
             places += [] if finding.place is None else [(case, finding.place)]
@@ -59,11 +59,9 @@ def check_cases(
     total = max(1, pixels.total())
     shares = ", ".join(f"{c.name} {pixels[i] / total:.2%}" for i, c in enumerate(spec.classes))
     notes.append(f"pixel share of the labelled part: {shares}")
-    notes += [
-        f"class '{c.name}' is in no mask"
-        for i, c in enumerate(spec.classes)
-        if not pixels[i] and not problems
-    ]
+    absent = [c.name for i, c in enumerate(spec.classes) if not pixels[i]]
+    if absent and not problems:
+        notes.append(f"no mask has the class {', '.join(absent)}")
     return Report(problems, notes)
 
 
@@ -109,6 +107,12 @@ def _check_case(case: Case, spec: DataSpec) -> _Finding:
     elif not spec.multilabel and set(pixels) == {0}:
         notes.append(f"{case.mask}: holds only {spec.classes[0].name}")
     return _Finding([], notes, pixels, look(sample.image), footprint(sample.image.geometry, case))
+
+
+def _of_part(case: Case, sentence: str) -> str:
+    """The sentence with the name of the case behind that of the file, where the case is a part of one."""
+    subject, colon, reason = sentence.partition(": ")
+    return sentence if case.window is None else f"{subject} ({case.name}){colon}{reason}"
 
 
 def labelled_pixels(sample: Sample, spec: DataSpec) -> Counter[int]:
