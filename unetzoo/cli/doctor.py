@@ -144,7 +144,12 @@ def _torch() -> Iterator[str]:
 def _kernels() -> Iterator[str]:
     from unetzoo.ops import native
 
-    library = native.library()
+    try:
+        library = native.library()
+    except ValueError as error:
+        _row("unetzoo_kernels", "not usable")
+        yield str(error)
+        return
     state = f"there, for {library.unetzoo_isa().decode()}" if library else "not there"
     _row("unetzoo_kernels", f"{state} (compiled for the CPU; without them plain PyTorch runs)")
     if library is None and find_spec("unetzoo_kernels") and os.environ.get("UNETZOO_KERNELS") != "0":

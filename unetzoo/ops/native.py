@@ -13,12 +13,17 @@ from torch import Tensor
 __all__ = ["addresses", "call", "has", "library", "pointers", "threads"]
 
 ABI = 4
+INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 _log = logging.getLogger(__name__)
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The library of ``unetzoo-kernels``, or ``None`` where it is missing, too old or too new."""
+    """The library of ``unetzoo-kernels``, or ``None`` where it is missing, too old or too new.
+
+    Raises:
+        ValueError: If ``UNETZOO_ISA`` names an instruction set that there is not, or not on this processor.
+    """
     if os.environ.get("UNETZOO_KERNELS", "1") == "0":
         return None
     try:
@@ -48,11 +53,22 @@ def _load(path: Path) -> ctypes.CDLL | None:
         )
         return None
     loaded.unetzoo_isa.restype = ctypes.c_char_p
+    _check_instruction_set(os.environ.get("UNETZOO_ISA", ""), loaded.unetzoo_isa().decode())
     loaded.unetzoo_use_threads_of.argtypes = [ctypes.c_void_p]
     # torch loads its OpenMP for everybody: work in its threads, a second pool would fight over the cores
     pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
     loaded.unetzoo_use_threads_of(pool and ctypes.cast(pool, ctypes.c_void_p))
     return loaded
+
+
+def _check_instruction_set(wanted: str, taken: str) -> None:
+    """Refuse what the library, which reads the variable by itself, takes for something else."""
+    if wanted in ("", taken):
+        return
+    ways = f"set it to one of {', '.join(INSTRUCTION_SETS)}, or unset it for the widest of this processor"
+    if wanted not in INSTRUCTION_SETS:
+        raise ValueError(f"UNETZOO_ISA={wanted} is no instruction set of the kernels; {ways}")
+    raise ValueError(f"UNETZOO_ISA={wanted}: this processor does not have it, but has {taken}; {ways}")
 
 
 def has(function: str) -> bool:
