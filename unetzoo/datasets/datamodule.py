@@ -1,6 +1,7 @@
 """The data of a run: from a data config to cases, their spec, and loaders."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from .case import SPLITS, Case, Listing, Report, Sample
 from .check import check_cases, empty_splits
 from .classes import parse_classes, short
 from .leaks import ALLOWABLE
+from .pairs import Pair, open_pair
 from .patches import Example, TrainPatches, WholeCases
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
@@ -208,6 +210,10 @@ class SegmentationData(LightningDataModule):
     def read(self, case: Case) -> Sample:
         """A whole case, from its files."""
         return read_case(case, self.spec)
+
+    def pair(self, case: Case) -> AbstractContextManager[Pair]:
+        """A case with a target image, to be read some rows at a time while it is open."""
+        return open_pair(case, self.spec)
 
     @property
     def numbers_objects(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..inference.contract import IGNORE, DataSpec
-from ..inference.geometry import Image
+from ..inference.geometry import Image, Rows
 from ..inference.image import read_image, read_mask, read_target
 from ..inference.normalise import rescale, scale_of
 from ..inference.resample import Resampled, grid_size, nearest
@@ -53,9 +53,19 @@ def _target(case: Case, image: Image, bands: Sequence[str]) -> np.ndarray:
     if case.target is None:
         raise ValueError(f"{case.image}: has no target, which data.target asks for; add it to the manifest")
     target = read_target(case.target, image, bands=bands, window=case.window)
-    counts = image.valid & target.valid
-    if case.mask is not None:
-        body = read_mask(case.mask, like=image, window=case.window)
+    body = None if case.mask is None else read_mask(case.mask, like=image, window=case.window)
+    return where_it_counts(Rows(target.data, target.valid), image.valid, body)
+
+
+def where_it_counts(target: Rows, valid: np.ndarray, body: np.ndarray | None) -> np.ndarray:
+    """A piece of a target (K, *size) float32, NaN elsewhere.
+
+    Args:
+        valid: Where the image has data (*size).
+        body: The mask's ids (*size) or (K, *size), if there is one.
+    """
+    counts = valid & target.valid
+    if body is not None:
         counts &= body != 0 if body.ndim == counts.ndim else (body != 0).any(axis=0)
     return np.where(counts, target.data, np.nan).astype(np.float32)
 

@@ -4,6 +4,7 @@ import csv
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +19,7 @@ from unetzoo.inference.contract import Contract
 from unetzoo.inference.files import replacing
 from unetzoo.inference.jobs import make_folder
 from unetzoo.inference.progress import Bar
-from unetzoo.metrics import DRAWS, ImageErrors, Interval, bootstrap, image_errors, mean
+from unetzoo.metrics import DRAWS, ImageErrors, ImageTally, Interval, bootstrap, mean
 
 __all__ = ["ImageSummary", "PredictsImages", "evaluate_images"]
 
@@ -31,15 +32,23 @@ class PredictsImages(Protocol):
     def check(self, image: Any, name: str) -> None:
         """Refuse an image the model is not for."""
 
-    def values(
+    def hand_values(
         self,
         image: Any,
+        to: Any,
         *,
         flips: bool = False,
         batch_size: int = 4,
         progress: Callable[[int, int], None] | None = None,
-    ) -> np.ndarray:
-        """The predicted image, in the target's unit."""
+    ) -> None:
+        """The predicted image in the target's unit, rows (K, rows, *rest) at a time, to ``to.append``."""
+
+
+class Pairs(Cases, Protocol):
+    """The part of ``unetzoo.datasets.SegmentationData`` that is used here."""
+
+    def pair(self, case: Any) -> AbstractContextManager[Any]:
+        """A case: ``image``, and ``target`` from the first row to the one after the last."""
 
 
 class CaseErrors(NamedTuple):
@@ -102,7 +111,7 @@ class ImageSummary:
 
 def evaluate_images(
     predictor: PredictsImages,
-    data: Cases,
+    data: Pairs,
     split: str,
     out_dir: Path,
     *,
@@ -114,7 +123,7 @@ def evaluate_images(
     """Measure a model on every whole case of a split; nothing is chosen or tuned here.
 
     Writes ``cases.csv`` (one row per case) and ``summary.json``. PSNR and SSIM are relative to the range of
-    the model's contract.
+    the model's contract. Large scenes are read, predicted and compared some rows at a time.
 
     Args:
         flips: Predict the mean over flipped copies.
@@ -141,11 +150,12 @@ def evaluate_images(
     bar = Bar(len(mine))
     for case in mine:
         bar.start(case.name)
-        sample = data.read(case)
-        predictor.check(sample.image, case.name)
-        found = predictor.values(sample.image, flips=flips, batch_size=batch_size, progress=bar.part)
-        errors = image_errors(found, sample.target, trained.target.value_range)
-        own.append(CaseErrors(case.name, case.group, errors))
+        with data.pair(case) as pair:
+            predictor.check(pair.image, case.name)
+            compared = _Compared(pair, trained.target.value_range)
+            how: dict[str, Any] = {"flips": flips, "batch_size": batch_size, "progress": bar.part}
+            predictor.hand_values(pair.image, compared, **how)
+        own.append(CaseErrors(case.name, case.group, compared.tally.errors))
         bar.finish()
     bar.close()
     rows = gather(own, lambda row: row.name, [case.name for case in cases])
@@ -166,6 +176,19 @@ def evaluate_images(
         _write_cases(out_dir / "cases.csv", rows, summary.unit)
         write_summary(out_dir / "summary.json", summary.to_dict())
     return summary
+
+
+class _Compared:
+    """Takes the rows of a predicted image, and compares each with its target."""
+
+    def __init__(self, pair: Any, value_range: tuple[float, float]) -> None:
+        self.tally, self._target = ImageTally(pair.image.size[0], value_range), pair.target
+        self._row = 0
+
+    def append(self, piece: np.ndarray) -> None:
+        """The next rows (K, rows, *rest)."""
+        first, self._row = self._row, self._row + piece.shape[1]
+        self.tally.add(piece, self._target(first, self._row))
 
 
 def _write_cases(path: Path, rows: Sequence[CaseErrors], unit: str) -> None:

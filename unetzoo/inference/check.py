@@ -3,17 +3,11 @@
 import numpy as np
 
 from .contract import DataSpec
-from .geometry import Image
 from .normalise import extremes
-from .source import ImageSource, Source
+from .source import Source
 
 _TIMES = 20
 """Apart, in the largest values of image and training images, is no longer chance but another scale."""
-
-
-def check_image(image: Image, data: DataSpec, name: str) -> None:
-    """`check_source` of an image in memory."""
-    check_source(ImageSource(image), data, name)
 
 
 def check_source(source: Source, data: DataSpec, name: str) -> None:

@@ -19,7 +19,7 @@ from .geometry import (
     cropped,
     same_place,
 )
-from .source import ImageSource, Source
+from .source import ImageSource, Part, Source
 
 __all__ = [
     "SUFFIXES",
@@ -30,6 +30,7 @@ __all__ = [
     "image_size",
     "is_image",
     "open_image",
+    "open_like",
     "read_image",
     "read_mask",
     "read_target",
@@ -175,7 +176,7 @@ def read_mask(path: str | Path, like: Image | None = None, window: Window | None
             raise FileError(f"{path}: the mask holds {ids[~whole].flat[0]}, which is not a whole-number id")
         ids = ids.astype(np.int32)
     if like is not None:
-        _require_place(path, geometry, like, "mask")
+        _require_place(path, geometry, like.geometry, "mask")
     return np.ascontiguousarray(ids)
 
 
@@ -187,16 +188,38 @@ def read_target(
     Raises:
         FileError: As `read_image`, or if its size or place is not the image's.
     """
-    target = read_image(path, bands=bands, window=window)
-    _require_place(Path(path), target.geometry, like, "target")
-    return target
+    with open_like(path, like.geometry, "target", bands=bands, window=window) as source:
+        return source.image()
 
 
-def _require_place(path: Path, geometry: Geometry, like: Image, what: str) -> None:
+def open_like(
+    path: str | Path,
+    like: Geometry,
+    what: str,
+    *,
+    bands: Sequence[str] | None = None,
+    window: Window | None = None,
+) -> Source:
+    """A mask or target to be read a few rows at a time, or a window of it, on the grid of its image.
+
+    Args:
+        like: Of the image, or of the same window of it.
+        what: For the message, mask or target.
+
+    Raises:
+        FileError: If its size or place is not the image's.
+    """
+    source = open_image(path, bands=bands)
+    part = source if window is None else Part(source, window)
+    _require_place(Path(path), part.geometry, like, what)
+    return part
+
+
+def _require_place(path: Path, geometry: Geometry, like: Geometry, what: str) -> None:
     """Refuse a mask or target that is not on its image's grid."""
-    if geometry.size != like.valid.shape:
-        raise FileError(f"{path}: the {what}'s size is {geometry.size} but its image's is {like.valid.shape}")
-    if not same_place(geometry, like.geometry):
+    if geometry.size != like.size:
+        raise FileError(f"{path}: the {what}'s size is {geometry.size} but its image's is {like.size}")
+    if not same_place(geometry, like):
         raise FileError(
             f"{path}: the {what} lies elsewhere than its image (transform or affine differ by more than "
             "half a pixel); resample it onto the image, or correct its header"

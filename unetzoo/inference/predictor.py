@@ -10,7 +10,7 @@ import numpy as np
 
 from .backends import open_network
 from .bulk import Bulk
-from .check import check_image
+from .check import check_source
 from .cleaning import clean
 from .contract import IGNORE, Contract
 from .decode import channels, labels_of_logits, probabilities_of_logits, require_classes, values_of_outputs
@@ -22,7 +22,7 @@ from .imagejob import ImageJob, Output, Sink
 from .network import OnnxNetwork
 from .openvino_network import OpenVinoNetwork
 from .resample import on_grid
-from .source import ImageSource
+from .source import ImageSource, Source
 from .tiling import Job, run
 from .views import averaged, views
 from .windows import Network
@@ -107,9 +107,9 @@ class Predictor:
         network = OpenVinoNetwork(path, threads=threads)
         return Predictor(network, network.contract)
 
-    def check(self, image: Image, name: str) -> None:
-        """Refuse an image that contradicts the contract, see ``check_image``; ``name`` is for the message."""
-        check_image(image, self.contract.data, name)
+    def check(self, image: Image | Source, name: str) -> None:
+        """Refuse an image that contradicts the contract, see `check_source`; ``name`` is for the message."""
+        check_source(_source(image), self.contract.data, name)
 
     def logits(self, image: Image, **how: Unpack[Seen]) -> np.ndarray:
         """What the network says of the normalised image, (channels, *size) float32; 0 far from any data.
@@ -164,12 +164,20 @@ class Predictor:
         Raises:
             ValueError: If the model predicts classes.
         """
+        kept = _Kept(len(self.contract.data.outputs), image, "float32")
+        self.hand_values(image, kept, **how)
+        return kept.array
+
+    def hand_values(self, image: Image | Source, to: Sink, **how: Unpack[Seen]) -> None:
+        """`values`, some rows (K, rows, *rest) at a time, from the first to the last.
+
+        Args:
+            image: One that is not in memory is read a few rows at a time, too.
+        """
         target = self.contract.data.target
         if target is None:
             raise ValueError(f"{self.contract.name} predicts classes and no image; call predict()")
-        kept = _Kept(len(target.bands), image, "float32")
-        self._compute(image, [Output(values_of_outputs, len(target.bands), "float32", np.nan, kept)], how)
-        return kept.array
+        self._compute(image, [Output(values_of_outputs, len(target.bands), "float32", np.nan, to)], how)
 
     def memory(self, source: str | Path, **options: Unpack[Options]) -> int:
         """Bytes that predicting a file holds at most, beside the network; the image is not read for it."""
@@ -272,9 +280,9 @@ class Predictor:
         kept = {key: value for key, value in sorted(options.items()) if key not in ("batch_size", "max_ram")}
         return json.dumps([identity, self.contract.to_json(), kept])
 
-    def _compute(self, image: Image, outputs: Sequence[Output], how: Seen) -> None:
-        """Results of an image in memory."""
-        source, results, scale = on_grid(ImageSource(image), self.contract, outputs, "the image")
+    def _compute(self, image: Image | Source, outputs: Sequence[Output], how: Seen) -> None:
+        """Results of one image."""
+        source, results, scale = on_grid(_source(image), self.contract, outputs, "the image")
         job = _Strict(source, self.contract, results, scale=scale, progress=how.get("progress"))
         options: Options = {
             "flips": how.get("flips", False),
@@ -308,6 +316,10 @@ class _Kept:
     def append(self, piece: np.ndarray) -> None:
         self.array[:, self._row : self._row + piece.shape[1]] = piece
         self._row += piece.shape[1]
+
+
+def _source(image: Image | Source) -> Source:
+    return image if isinstance(image, Source) else ImageSource(image)
 
 
 def _ahead(jobs: Iterable[FileJob], begun: list[FileJob]) -> Iterator[FileJob]:

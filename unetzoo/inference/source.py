@@ -100,6 +100,38 @@ class ImageSource(Source):
         return self._image if window is None else super().image(window)
 
 
+class Part(Source):
+    """A window of a 2D image.
+
+    Raises:
+        ValueError: If it reaches beyond the image.
+    """
+
+    def __init__(self, source: Source, window: Window) -> None:
+        if any(part.stop > size for part, size in zip(window, source.size, strict=True)):
+            size = tuple(part.stop - part.start for part in window)
+            raise ValueError(f"the window of {size} does not lie within the image of {source.size}")
+        self._source, self._window = source, window
+        super().__init__(
+            cropped(source.geometry, window),
+            source.count,
+            source.dtype,
+            bands=source.bands,
+            spacing=source.spacing,
+            unit=source.unit,
+            held=source.held,
+        )
+
+    def read(self, first: int, last: int) -> Rows:
+        """Rows of the window."""
+        rows, columns = self._window
+        return self._source.part((slice(rows.start + first, rows.start + last), columns))
+
+    def close(self) -> None:
+        """Let go of the whole image."""
+        self._source.close()
+
+
 def piece(size: Sequence[int], bytes_each: int) -> int:
     """Rows of an image, of so many bytes a pixel, that make up `PIECE`; at least one."""
     return max(1, PIECE // max(1, bytes_each * int(np.prod(size[1:]))))

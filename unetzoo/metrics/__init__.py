@@ -17,7 +17,7 @@ from unetzoo.metrics.counts import (
 )
 from unetzoo.metrics.extras import EXTRAS, PROBABILISTIC, Extra, check_extras
 from unetzoo.metrics.hce import Corrections, human_correction_efforts
-from unetzoo.metrics.image import ImageErrors, image_errors
+from unetzoo.metrics.image import ImageErrors, ImageTally, image_errors
 from unetzoo.metrics.matching import match_segments
 from unetzoo.metrics.objects import Objects, components
 from unetzoo.metrics.skeleton import centreline_dice
@@ -36,6 +36,7 @@ __all__ = [
     "EmptyPolicy",
     "Extra",
     "ImageErrors",
+    "ImageTally",
     "Interval",
     "Objects",
     "Overlap",

@@ -1,5 +1,6 @@
 """How far a predicted image is from its target."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -8,7 +9,9 @@ import torch
 
 from unetzoo.losses.ssim import StructuralDissimilarity
 
-__all__ = ["ImageErrors", "image_errors"]
+__all__ = ["ImageErrors", "ImageTally", "image_errors"]
+
+_BLOCK = 512  # pixels along each axis whose similarity is computed at once, in some twenty arrays of doubles
 
 
 class ImageErrors(NamedTuple):
@@ -35,25 +38,85 @@ def image_errors(prediction: np.ndarray, target: np.ndarray, value_range: tuple[
     Args:
         value_range: Smallest and largest value that occurs; PSNR and SSIM are relative to their difference.
     """
-    known = np.isfinite(target)
-    if not known.any():
-        return ImageErrors(math.nan, math.nan, math.nan)
-    low, high = value_range
-    error = (prediction[known] - target[known]).astype(np.float64)
-    squared = float(np.square(error).mean())
-    return ImageErrors(
-        mae=float(np.abs(error).mean()),
-        psnr=10 * math.log10((high - low) ** 2 / squared) if squared else math.inf,
-        ssim=float(
-            ssim_map(np.where(known, prediction, low), np.where(known, target, low), high - low)[known].mean()
-        ),
-    )
+    tally = ImageTally(target.shape[1], value_range)
+    tally.add(prediction, target)
+    return tally.errors
 
 
-def ssim_map(image: np.ndarray, reference: np.ndarray, value_range: float) -> np.ndarray:
-    """Structural similarity around every pixel, float64 (K, *size)."""
-    ssim = StructuralDissimilarity(value_range=value_range)
-    margin = [(0, 0), *[(ssim.window // 2,) * 2] * (image.ndim - 1)]
-    padded = (np.pad(x.astype(np.float64), margin, mode="reflect") for x in (image, reference))
-    luminance, structure = ssim.maps(*(torch.from_numpy(x)[None] for x in padded))
-    return np.asarray((luminance * structure)[0])
+class ImageTally:
+    """`image_errors` from rows that nobody keeps, but for those that windows of SSIM reach into.
+
+    Args:
+        rows: Of the whole image; of volumes these are slices.
+        value_range: Smallest and largest value that occurs.
+    """
+
+    def __init__(self, rows: int, value_range: tuple[float, float]) -> None:
+        self.rows, self.low, self.range = rows, value_range[0], value_range[1] - value_range[0]
+        self._ssim = StructuralDissimilarity(value_range=self.range)
+        self._reach = self._ssim.window // 2
+        self._count = 0
+        self._absolute = self._squared = self._similar = 0.0
+        self._kept: tuple[np.ndarray, ...] = ()  # prediction, target and where it counts, from row _first
+        self._first = self._done = 0
+
+    def add(self, prediction: np.ndarray, target: np.ndarray) -> None:
+        """The next rows (K, rows, *rest) of both, from the first to the last."""
+        known = np.isfinite(target)
+        error = (prediction[known] - target[known]).astype(np.float64)
+        self._count += error.size
+        self._absolute += float(np.abs(error).sum())
+        self._squared += float(np.square(error).sum())
+        new = np.where(known, prediction, self.low), np.where(known, target, self.low), known
+        pairs = zip(self._kept or tuple(a[:, :0] for a in new), new, strict=True)
+        self._kept = tuple(np.concatenate(pair, axis=1) for pair in pairs)
+        seen = self._first + self._kept[0].shape[1]
+        ready = self.rows if seen == self.rows else max(self._done, seen - self._reach)
+        self._compare(self._done, ready)
+        keep = max(0, ready - self._reach)
+        self._kept = tuple(array[:, keep - self._first :] for array in self._kept)
+        self._first, self._done = keep, ready
+
+    @property
+    def errors(self) -> ImageErrors:
+        """Of all rows, when they have come."""
+        if not self._count:
+            return ImageErrors(math.nan, math.nan, math.nan)
+        squared = self._squared / self._count
+        return ImageErrors(
+            mae=self._absolute / self._count,
+            psnr=10 * math.log10(self.range**2 / squared) if squared else math.inf,
+            ssim=self._similar / self._count,
+        )
+
+    def _compare(self, first: int, last: int) -> None:
+        """Add up the similarity around the pixels of some rows that count."""
+        x, y, known = self._kept
+        axes = [_blocks(first, last), *(_blocks(0, n) for n in x.shape[2:])]
+        for places in itertools.product(*axes):
+            inside = (places[0][0] - self._first, places[0][1] - self._first), *places[1:]
+            around = self._around(places, x.shape[2:])
+            for band, counts in enumerate(known[(slice(None), *(slice(*place) for place in inside))]):
+                if counts.any():
+                    parts = (torch.from_numpy(image[band][around].astype(np.float64)) for image in (x, y))
+                    luminance, structure = self._ssim.maps(*(part[None, None] for part in parts))
+                    self._similar += float((luminance * structure)[0, 0].numpy()[counts].sum())
+
+    def _around(self, places: tuple[tuple[int, int], ...], rest: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+        """Indices into kept rows of a block and what windows around its pixels reach into."""
+        axes = [
+            _mirrored(np.arange(first - self._reach, last + self._reach), n)
+            for (first, last), n in zip(places, (self.rows, *rest), strict=True)
+        ]
+        indices: tuple[np.ndarray, ...] = np.ix_(axes[0] - self._first, *axes[1:])
+        return indices
+
+
+def _blocks(first: int, last: int) -> list[tuple[int, int]]:
+    return [(start, min(start + _BLOCK, last)) for start in range(first, last, _BLOCK)]
+
+
+def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
+    """Indices beyond an axis of some length as those of what a mirror at its ends shows."""
+    period = max(1, 2 * (length - 1))
+    return np.asarray((length - 1) - np.abs(index % period - (length - 1)))
