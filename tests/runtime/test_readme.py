@@ -3,10 +3,6 @@
 import re
 import shlex
 import shutil
-import socket
-import subprocess
-import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,17 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from tests.runtime.pages import ROOT, ask_server, assert_there_is_such_a_distribution, commands
 
 from unetzoo.inference import DataSpec, Predictor
 from unetzoo.inference.cli import main
 
-ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## Export and runtime")[2].partition("\n## ")[0]
-COMMANDS = [
-    line.split("  #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = commands(SECTION)
 PYTHON = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 
 MakeModel = Callable[..., Path]
@@ -52,10 +44,7 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("pip ")])
 def test_what_is_installed_exists(command: str) -> None:
-    found = re.fullmatch(r"(\S+)\[(.*)\]", shlex.split(command)[-1])
-    assert found
-    project = tomllib.loads((ROOT / found[1] / "pyproject.toml").read_text())["project"]
-    assert set(found[2].split(",")) <= set(project["optional-dependencies"])
+    assert_there_is_such_a_distribution(command)
 
 
 @pytest.mark.parametrize(
@@ -73,17 +62,7 @@ def test_command_runs(command: str, place: Path, capsys: pytest.CaptureFixture[s
 def test_server_answers_the_request(place: Path) -> None:
     (start,) = [c for c in COMMANDS if "--serve" in c]
     (ask,) = [c for c in COMMANDS if c.startswith("curl ")]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "unetzoo.inference", *shlex.split(start)[1:], "--port", port]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        try:
-            retry = ["--silent", "--fail", "--retry", "50", "--retry-connrefused", "--retry-delay", "1"]
-            asked = shlex.split(ask.replace("localhost:8000", f"127.0.0.1:{port}"))
-            subprocess.run([*asked, *retry], check=True, timeout=50)
-        finally:
-            process.terminate()
+    ask_server(start, ask)
     whole = Predictor.open("model.onnx", threads=1).predict_file("scene.tif", "whole.tif")
     assert Path("mask.tif").read_bytes() == whole.read_bytes()
 
