@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from unetzoo.case_dice import CaseDice, case_dice
 from unetzoo.inference.contract import IGNORE, DataSpec
 from unetzoo.inference.tiling import predict_tiled
 from unetzoo.losses import deep_supervision_loss, deep_supervision_weights
-from unetzoo.metrics import count, foreground, mean, overlap
 from unetzoo.network import SegmentationNetwork
+from unetzoo.scene_rows import Scene, predict_scene
 from unetzoo.transfer import freeze as freeze_parts
 
 __all__ = ["SegmentationTask", "Task", "case_dice"]
@@ -108,6 +109,10 @@ class Task(LightningModule):
         """
         raise NotImplementedError
 
+    def validate_scene(self, scene: Scene) -> tuple[float, ...] | None:
+        """What validation logs of a case too large to be held, None if it has no known pixel."""
+        raise NotImplementedError
+
     def train(self, mode: bool = True) -> Self:
         """Training mode for all but the frozen parts."""
         super().train(mode)
@@ -174,6 +179,10 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """One whole case of any size; one without a single known pixel has no say."""
+        if "scene" in batch:
+            if (found := self.validate_scene(batch["scene"])) is not None:
+                self.cases.append(found)
+            return
         target = batch[self.reference][:1]
         image = self.model.shown(batch["image"], target)[0]
         if not bool(self.known(target).any()):
@@ -185,9 +194,13 @@ class Task(LightningModule):
             overlap=self.overlap,
             batch_size=self.tile_batch,
         )
+        loss, outputs = self.compare(tiled, target)
+        self.cases.append((loss, *self.measure(outputs, target[0].numpy())))
+
+    def compare(self, tiled: np.ndarray, target: Tensor) -> tuple[float, np.ndarray]:
+        """Loss of what the network says (K, *size) against a target (1, ...), and what `read` makes of it."""
         outputs = self.read(torch.from_numpy(tiled)[None].to(self.device))
-        loss = self.loss(outputs, target.to(self.device)).item()
-        self.cases.append((loss, *self.measure(outputs[0].cpu().numpy(), target[0].numpy())))
+        return self.loss(outputs, target.to(self.device)).item(), outputs[0].cpu().numpy()
 
     def on_validation_epoch_end(self) -> None:
         """Means over the cases of all processes."""
@@ -249,6 +262,11 @@ class SegmentationTask(Task):
     It is the mean over cases of the mean Dice over foreground classes. A class that neither the case nor its
     prediction has leaves the case's mean, a case without any leaves the metric. A loss takes logits and ids,
     and ignores 255.
+
+    Large scenes are read, predicted and compared in bands of rows, see `predict_scene`. Their Dice is that of
+    the whole scene, from the pixels that all bands count. Their ``val/loss`` is the mean of the loss over
+    bands, each weighed by its labels: the loss of the whole where a loss is a mean over pixels; one of
+    regions or borders sees as much as a band at a time.
     """
 
     monitor = "val/dice"
@@ -263,20 +281,26 @@ class SegmentationTask(Task):
         """The case's Dice."""
         return (case_dice(outputs, target, self.data),)
 
+    def validate_scene(self, scene: Scene) -> tuple[float, ...] | None:
+        """Loss and Dice."""
+        dice, losses, labels = CaseDice(self.data), list[float](), list[int]()
 
-def case_dice(logits: np.ndarray, reference: np.ndarray, data: DataSpec) -> float:
-    """Mean Dice over the foreground classes of one case, NaN if neither it nor its prediction has any.
+        def compare(logits: np.ndarray, mask: Tensor) -> None:
+            loss, outputs = self.compare(logits, mask[None])
+            losses.append(loss)
+            labels.append(int(self.known(mask).sum()))
+            dice.add(outputs, mask.numpy())
 
-    Args:
-        logits: (K, *size), or (1, *size) of a binary head.
-        reference: Class indices (*size), or 0 and 1 as (K, *size) if multilabel; 255 takes no part.
-        data: Says what the classes are and whether they overlap.
-    """
-    binary = not data.multilabel and len(logits) == 1
-    if data.multilabel:
-        prediction = (logits > 0).astype(np.uint8)
-    else:
-        prediction = (logits[0] > 0).astype(np.uint8) if binary else logits.argmax(0)
-    counts = count(prediction, reference, len(data.classes), multilabel=data.multilabel)
-    classes = foreground(data, activation="sigmoid" if binary else "softmax")
-    return mean(overlap(counts).dice[list(classes)])
+        predict_scene(
+            self.tiles,
+            scene,
+            compare,
+            shown=self.model.shown,
+            tile=self.data.tile,
+            overlap=self.overlap,
+            batch_size=self.tile_batch,
+        )
+        if not labels:
+            return None
+        loss = math.fsum(a * b for a, b in zip(losses, labels, strict=True)) / sum(labels)
+        return loss, dice.value()

@@ -1,6 +1,8 @@
 """Training without labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch.optim import Optimizer
 from unetzoo.inference.contract import IGNORE, DataSpec
 from unetzoo.inference.windows import pad_to, windows
 from unetzoo.network import SegmentationNetwork
+from unetzoo.scene_rows import Scene
 from unetzoo.task import Batch, Task
 
 __all__ = ["UnsupervisedTask"]
@@ -74,13 +77,22 @@ class UnsupervisedTask(Task):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """The losses on the tiles of one whole case of any size."""
-        image, _ = pad_to(batch["image"][0].numpy(), self.data.tile)
-        tiles = np.stack(
-            [image[(slice(None), *place)] for place in windows(image.shape[1:], self.data.tile, 0)]
-        )
+        """The losses on the tiles of one whole case of any size; a large scene is read in rows of tiles."""
         values = [
-            torch.stack([*self.losses(torch.from_numpy(tile)[None].to(self.device)).values()]).sum().item()
-            for tile in tiles
+            torch.stack([*self.losses(torch.tensor(tile)[None].to(self.device)).values()]).sum().item()
+            for tile in (self.tiles_of_scene(batch["scene"]) if "scene" in batch else self.tiles_of(batch))
         ]
         self.cases.append((sum(values) / len(values),))
+
+    def tiles_of(self, batch: Batch) -> Iterator[np.ndarray]:
+        """The tiles (C, *tile) of a case, side by side."""
+        image, _ = pad_to(batch["image"][0].numpy(), self.data.tile)
+        for place in windows(image.shape[1:], self.data.tile, 0):
+            yield image[(slice(None), *place)]
+
+    def tiles_of_scene(self, scene: Scene) -> Iterator[np.ndarray]:
+        """The same of a case that is not held."""
+        for rows, places in groupby(windows(scene.size, self.data.tile, 0), itemgetter(0)):
+            x, _ = scene.rows(rows.start, rows.stop)
+            for _, columns in places:
+                yield x[..., columns]

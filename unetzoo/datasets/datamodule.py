@@ -22,7 +22,7 @@ from .check import check_cases, empty_splits
 from .classes import parse_classes, short
 from .leaks import ALLOWABLE
 from .pairs import Pair, open_pair
-from .patches import Example, TrainPatches, WholeCases
+from .patches import Example, TrainPatches, WholeCases, one_case
 from .reader import CachingReader, read_case
 from .sampling import DrawSampler
 from .source import Source
@@ -249,11 +249,11 @@ class SegmentationData(LightningDataModule):
         return self._loader(patches, batch_size=self.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
-        """One whole case per batch; each rank has its own."""
+        """One whole case per batch, of a large scene what reads it (``scene``); each rank has its own."""
         return self._whole("val")
 
     def test_dataloader(self) -> DataLoader[Example]:
-        """One whole case per batch; each rank has its own."""
+        """As `val_dataloader`."""
         return self._whole("test")
 
     def report(self, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -395,7 +395,8 @@ class SegmentationData(LightningDataModule):
 
     def _whole(self, split: str) -> DataLoader[Example]:
         rank, world_size = self._rank()
-        return self._loader(WholeCases(self._some(split)[rank::world_size], self._reader), batch_size=1)
+        cases = WholeCases(self._some(split)[rank::world_size], self._reader)
+        return self._loader(cases, batch_size=1, collate_fn=one_case)
 
     def _loader(self, dataset: Dataset[Example], **options: Any) -> DataLoader[Example]:
         return DataLoader(

@@ -6,24 +6,27 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from ..inference.windows import pad_to
 from .augment import Augment
 from .case import Case, counted
 from .reader import CachingReader
 from .sampling import Draw, choose_window
+from .scenes import Scene
 
 
 class Example(TypedDict):
     """What a loader collates: the mask or the target, as the data has it."""
 
-    image: Tensor
+    image: NotRequired[Tensor]
     """(C, *size) float32."""
     mask: NotRequired[Tensor]
     """(*size) int64, or (K, *size) if multilabel."""
     target: NotRequired[Tensor]
     """(K, *size) float32, NaN where it does not count."""
+    scene: NotRequired[Scene]
+    """Alone, of a whole case that is too large to be held: what reads it."""
     case: str
 
 
@@ -70,7 +73,7 @@ class TrainPatches(Dataset[Example]):
 
 
 class WholeCases(Dataset[Example]):
-    """Cases as they are, one after the other."""
+    """Cases as they are, one after the other; of a large scene what reads it, for its rows to be read."""
 
     def __init__(self, cases: Sequence[Case], reader: CachingReader) -> None:
         self.cases, self.reader = list(cases), reader
@@ -79,7 +82,19 @@ class WholeCases(Dataset[Example]):
         return len(self.cases)
 
     def __getitem__(self, index: int) -> Example:
-        return _example(*self.reader(self.cases[index]), self.cases[index])
+        case = self.cases[index]
+        if (scene := self.reader.scene(case)) is not None:
+            return {"scene": scene, "case": case.name}
+        return _example(*self.reader(case), case)
+
+
+def one_case(examples: list[Example]) -> dict[str, Any]:
+    """The batch of one whole case: tensors get the batch's axis, a scene stays as it is."""
+    (example,) = examples
+    if "scene" in example:
+        return {"scene": example["scene"], "case": [example["case"]]}
+    batch: dict[str, Any] = default_collate(examples)
+    return batch
 
 
 def _example(x: np.ndarray, reference: np.ndarray, case: Case) -> Example:

@@ -11,7 +11,7 @@ from ..inference.geometry import Rows, Window
 from ..inference.image import image_size, open_image, read_mask
 from ..inference.normalise import rescale, scale_of
 from ..inference.raster import SUFFIXES
-from ..inference.source import ImageSource, Source
+from ..inference.source import Part, Source
 from .case import Case
 from .classes import encode
 from .sampling import around
@@ -38,7 +38,7 @@ def is_scene(case: Case, spec: DataSpec) -> bool:
 
 
 class Scene:
-    """A large raster with its mask, opened by each process for itself.
+    """A large raster with its mask, opened by each process for itself; pickled without what it has read.
 
     Args:
         keep: Asked for each decoded block, with its bytes, whether it may be kept.
@@ -47,13 +47,18 @@ class Scene:
     def __init__(self, case: Case, spec: DataSpec, keep: Callable[[int], bool]) -> None:
         self.case, self.spec, self._keep = case, spec, keep
         self._kept: dict[tuple[int, int], Block] = {}
-        self._source: Source = open_image(case.image, bands=spec.bands, nodata=spec.nodata)
         whole = self._source.size
         self.region: Window = case.window or (slice(0, whole[0]), slice(0, whole[1]))
-        if case.window is None:
-            self._scale = scale_of(self._source, spec.normalisation)
-        else:
-            self._scale = scale_of(ImageSource(self._source.image(case.window)), spec.normalisation)
+        self._scale = scale_of(Part(self._source, self.region), spec.normalisation)
+
+    @cached_property
+    def _source(self) -> Source:
+        return open_image(self.case.image, bands=self.spec.bands, nodata=self.spec.nodata)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What was found out of the image, which may have taken a pass over it."""
+        kept = {key: self.__dict__[key] for key in ("case", "spec", "region", "_scale")}
+        return {**kept, "_kept": {}, "_keep": _nothing}
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -102,6 +107,13 @@ class Scene:
         assert parts is not None
         data, valid, mask = parts
         return rescale(Rows(data, valid), self._scale), mask
+
+    def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Input and mask of rows ``first`` to before ``last``; no block is kept, since rows are read once."""
+        rows, columns = self.region
+        window = (slice(rows.start + first, rows.start + last), columns)
+        data, valid = self._source.part(window)
+        return rescale(Rows(data, valid), self._scale), self._mask(window, valid)
 
     def _block(self, row: int, column: int) -> Block:
         if (row, column) in self._kept:
@@ -160,3 +172,8 @@ class Scene:
                     chosen = rng.permutation(len(y))[:share]
                     places.append((y[chosen] + top) * self.size[1] + x[chosen] + left)
         return [rng.permutation(np.concatenate(places))[:_REMEMBERED] for places in found]
+
+
+def _nothing(size: int) -> bool:
+    """Room for the blocks of a scene that came from another process."""
+    return False

@@ -15,7 +15,7 @@ from .geometry import Rows
 from .views import averaged, views
 from .windows import Network, pad_to, require_axes, starts
 
-__all__ = ["Job", "Tiling", "predict_tiled", "run"]
+__all__ = ["Job", "Tiling", "predict_rows", "predict_tiled", "run"]
 
 
 class Job(Protocol):
@@ -183,20 +183,49 @@ def predict_tiled(
         total[0][(slice(None), *place)] = logits
 
     x = np.asarray(x, np.float32)
-    tiling = Tiling(
-        x.shape[1:], tile=tile, overlap=overlap, blend=blend, prepare=lambda rows: rows.data.copy(), emit=emit
-    )
     everywhere = np.broadcast_to(True, x.shape[1:])
-    rows = (Rows(x[:, a:b], everywhere[a:b]) for a, b in tiling.row_spans())
-    run(
-        [_ArrayJob(tiling, rows, progress)],
+    predict_rows(
         averaged(network, views(tile, flips=flips, rotations=rotations)),
+        x.shape[1:],
+        lambda spans: (Rows(x[:, a:b], everywhere[a:b]) for a, b in spans),
+        emit,
+        tile=tile,
+        overlap=overlap,
+        blend=blend,
         batch_size=batch_size,
+        progress=progress,
     )
     return total[0]
 
 
-class _ArrayJob:
+def predict_rows(
+    network: Network,
+    size: Sequence[int],
+    rows: Callable[[Sequence[tuple[int, int]]], Iterable[Rows]],
+    emit: Emit,
+    *,
+    tile: Sequence[int],
+    overlap: float = 0.25,
+    blend: str = "gaussian",
+    batch_size: int = 4,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """`predict_tiled` of an input that nobody holds, without views.
+
+    Args:
+        size: Of the image.
+        rows: From the first rows, and those after the last, of pieces that follow each other to these rows of
+            the network's input. What counts nowhere need not be valid: the network is not asked about windows
+            without a valid pixel.
+        emit: See `Accumulator`.
+    """
+    tiling = Tiling(
+        size, tile=tile, overlap=overlap, blend=blend, prepare=lambda rows: rows.data.copy(), emit=emit
+    )
+    run([_OnlyJob(tiling, rows(tiling.row_spans()), progress)], network, batch_size=batch_size)
+
+
+class _OnlyJob:
     """The only image there is: whatever goes wrong with it is the caller's."""
 
     def __init__(
