@@ -11,6 +11,9 @@ from unetzoo.datasets import scenes
 from unetzoo.datasets.datamodule import SegmentationData
 from unetzoo.datasets.patches import TrainPatches
 from unetzoo.datasets.scenes import Scene, is_scene
+from unetzoo.datasets.statistics import Limits, moments
+from unetzoo.datasets.survey import survey_images
+from unetzoo.inference import source
 from unetzoo.inference.contract import IGNORE
 
 Make = Callable[..., SegmentationData]
@@ -95,3 +98,27 @@ def test_patches_do_not_depend_on_the_memory_for_blocks(large: SegmentationData)
         for a, b in zip(found[0], other, strict=True):
             assert (a["image"] == b["image"]).all()
             assert (a["mask"] == b["mask"]).all()
+
+
+def test_what_scenes_tell_of_themselves_is_found_by_rows(
+    large: SegmentationData, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cases = [case for split in ("train", "val") for case in large.cases(split)]
+    expected = survey_images(cases, bands=3, nodata=None)
+    images = [large.read(case).image for case in cases]
+    values = np.concatenate([image.data[:, image.valid] for image in images], axis=1)
+    assert np.array(expected.mean) == pytest.approx(values.mean(axis=1))
+    assert np.array(expected.std) == pytest.approx(values.std(axis=1))
+    assert expected.value_range == (values.min(), values.max())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    limits = [Limits((5, 3000)), Limits(None, 7), Limits()]
+    whole = moments(cases, bands=expected.bands, nodata=None, limits=limits)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    monkeypatch.setattr(source, "PIECE", 11 * 90 * 3 * 8)
+    monkeypatch.setattr(source.Source, "image", None)  # nobody asks for all of one
+    found = survey_images(cases, bands=3, nodata=None)
+    assert found._replace(mean=(), std=()) == expected._replace(mean=(), std=())
+    assert found.mean == pytest.approx(expected.mean, rel=1e-12)
+    assert found.std == pytest.approx(expected.std, rel=1e-12)
+    rows = moments(cases, bands=expected.bands, nodata=None, limits=limits)
+    assert np.array(rows) == pytest.approx(np.array(whole), rel=1e-12)

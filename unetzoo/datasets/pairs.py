@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..inference.contract import DataSpec
-from ..inference.image import image_size, open_image, open_like, read_mask
+from ..inference.image import image_size, open_like, open_part, read_mask
 from ..inference.raster import SUFFIXES
-from ..inference.source import ImageSource, Part, Source
+from ..inference.source import ImageSource, Source
 from . import scenes
 from .case import Case
 from .reader import read_case, where_it_counts
@@ -41,9 +41,8 @@ def open_pair(case: Case, spec: DataSpec) -> Iterator[Pair]:
         yield Pair(ImageSource(sample.image), lambda first, last: whole[:, first:last])
         return
     assert spec.target is not None
-    with open_image(case.image, bands=spec.bands, nodata=spec.nodata) as file:
-        region = case.window or tuple(slice(0, n) for n in file.size)
-        image = Part(file, region)
+    with open_part(case.image, bands=spec.bands, nodata=spec.nodata, window=case.window) as image:
+        region = case.window or tuple(slice(0, n) for n in image.size)
         if case.mask is not None:
             open_like(case.mask, image.geometry, "mask", window=case.window).close()
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..inference.contract import DataSpec
-from ..inference.image import read_image
+from ..inference.image import open_part
+from ..inference.source import Source, pieces
 from .case import Case
 from .check import labelled_pixels
 from .reader import read_case
@@ -88,19 +89,12 @@ def moments(
         count, total, squares = (np.zeros(len(bands)) for _ in range(3))
         for case in cases:
             try:
-                image = read_image(case.image, bands=bands, nodata=nodata, window=case.window)
+                with open_part(case.image, bands=bands, nodata=nodata, window=case.window) as image:
+                    sums = _sums(image, limits or [Limits()] * len(bands))
             except (ValueError, OSError) as error:
                 on_error(error)
                 continue
-            for c, (window, skip) in enumerate(limits or [Limits()] * len(bands)):
-                band = image.data[c]
-                values = band[image.valid if skip is None else image.valid & (band != skip)]
-                values = values.astype(np.float64)
-                if window is not None:
-                    values.clip(*window, out=values)
-                count[c] += values.size
-                total[c] += values.sum()
-                squares[c] += np.square(values).sum()
+            count, total, squares = count + sums[0], total + sums[1], squares + sums[2]
         if not count.all():
             raise ValueError("no training image has a valid pixel, so there is no mean for data.normalise")
         mean = total / count
@@ -108,6 +102,18 @@ def moments(
 
     found = _kept(["moments", list(bands), nodata, list(limits), _state(cases)], compute)
     return tuple(found["mean"]), tuple(found["std"])
+
+
+def _sums(image: Source, limits: Sequence[Limits]) -> np.ndarray:
+    """Number, sum and sum of squares of the values of each band (3, C), some rows at a time."""
+    sums = np.zeros((3, len(limits)))
+    for data, valid in pieces(image):
+        for c, (band, (window, skip)) in enumerate(zip(data, limits, strict=True)):
+            values = band[valid if skip is None else valid & (band != skip)].astype(np.float64)
+            if window is not None:
+                values.clip(*window, out=values)
+            sums[:, c] += values.size, values.sum(), np.square(values).sum()
+    return sums
 
 
 def _compute(

@@ -1,5 +1,6 @@
 """What images and masks tell of themselves where the config is silent."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..inference.contract import ClassSpec
-from ..inference.image import default_bands, read_image, read_mask
+from ..inference.image import default_bands, open_part, read_mask
+from ..inference.source import pieces
 from .case import Case
 from .classes import MAX_DISCOVERED, classes_of_bands, classes_of_ids, too_many
 
@@ -132,21 +134,28 @@ class _Facts(NamedTuple):
 
 
 def _look(case: Case, bands: Sequence[str] | int | None, nodata: float | None) -> _Facts:
-    image = read_image(case.image, bands=bands, nodata=nodata, window=case.window)
+    with open_part(case.image, bands=bands, nodata=nodata, window=case.window) as image:
+        pixels, low, high = 0, math.inf, -math.inf
+        total, squares = np.zeros(image.count), np.zeros(image.count)
+        for data, valid in pieces(image):  # a large scene is never held
+            values = data[:, valid].astype(np.float64)
+            if values.size:
+                low, high = min(low, float(values.min())), max(high, float(values.max()))
+            pixels += values.shape[1]
+            total += values.sum(axis=1)
+            squares += np.square(values, out=values).sum(axis=1)
     named = bands if bands is not None and not isinstance(bands, int) else image.bands
-    values = image.data[:, image.valid].astype(np.float64)
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     return _Facts(
         image=case.image,
-        bands=tuple(named) or default_bands(len(values)),
-        size=image.valid.shape,
+        bands=tuple(named) or default_bands(image.count),
+        size=image.size,
         spacing=image.spacing,
         unit=image.unit,
-        pixels=values.shape[1],
+        pixels=pixels,
         low=low,
         high=high,
-        total=values.sum(axis=1),
-        squares=(values**2).sum(axis=1),
+        total=total,
+        squares=squares,
     )
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "is_image",
     "open_image",
     "open_like",
+    "open_part",
     "read_image",
     "read_mask",
     "read_target",
@@ -136,8 +137,20 @@ def read_image(
     window: Window | None = None,
 ) -> Image:
     """An image with the bands wanted, whole or a window of it; arguments and errors as of `open_image`."""
-    with open_image(path, bands=bands, nodata=nodata) as source:
-        return source.image(window)
+    with open_part(path, bands=bands, nodata=nodata, window=window) as source:
+        return source.image()
+
+
+def open_part(
+    path: str | Path,
+    *,
+    bands: Sequence[str] | int | None = None,
+    nodata: float | None = None,
+    window: Window | None = None,
+) -> Source:
+    """`open_image` of all of it, or of a window of it."""
+    source = open_image(path, bands=bands, nodata=nodata)
+    return source if window is None else Part(source, window)
 
 
 def read_mask(path: str | Path, like: Image | None = None, window: Window | None = None) -> np.ndarray:
@@ -209,10 +222,9 @@ def open_like(
     Raises:
         FileError: If its size or place is not the image's.
     """
-    source = open_image(path, bands=bands)
-    part = source if window is None else Part(source, window)
-    _require_place(Path(path), part.geometry, like, what)
-    return part
+    source = open_part(path, bands=bands, window=window)
+    _require_place(Path(path), source.geometry, like, what)
+    return source
 
 
 def _require_place(path: Path, geometry: Geometry, like: Geometry, what: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from .geometry import Image, Rows
 from .normalisation import BandNormalisation, Normalisation
 from .ranks import percentiles
-from .source import ImageSource, Source, piece
+from .source import ImageSource, Source, pieces
 
 # mean and standard deviation of ImageNet's RGB on a 0..255 scale, as torchvision and timm use them
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -111,7 +111,7 @@ def extremes(source: Source, bands: Sequence[BandNormalisation] = ()) -> list[tu
     """
     skips = [band.skip for band in bands] or [None] * source.count
     ends = [(math.inf, -math.inf)] * source.count
-    for data, valid in _pieces(source):
+    for data, valid in pieces(source):
         everywhere = bool(valid.all())
         for c, (band, skip) in enumerate(zip(data, skips, strict=True)):
             values = band if everywhere and skip is None else band[_seen(band, valid, skip)]
@@ -137,7 +137,7 @@ def _seen(band: np.ndarray, valid: np.ndarray, skip: float | None) -> np.ndarray
 
 def _percentiles(source: Source, c: int, how: BandNormalisation) -> tuple[float, float]:
     def values() -> Iterator[np.ndarray]:
-        for data, valid in _pieces(source):
+        for data, valid in pieces(source):
             yield data[c][_seen(data[c], valid, how.skip)]
 
     low, high = percentiles(values, source.dtype, (how.low, how.high))
@@ -155,7 +155,7 @@ def _means_and_deviations(
     """
     wanted = [c for c, band in enumerate(bands) if band.method == "zscore"]
     rows: dict[int, list[tuple[float, float, float]]] = {c: [] for c in wanted}
-    for data, valid in _pieces(source) if wanted else ():
+    for data, valid in pieces(source) if wanted else ():
         for c in wanted:
             seen = _seen(data[c], valid, bands[c].skip)
             n = seen.reshape(len(seen), -1).sum(axis=1)
@@ -178,9 +178,3 @@ def _moments(rows: Sequence[tuple[float, float, float]], ends: tuple[float, floa
     mean = math.fsum(n * m for n, m, _ in rows) / total
     spread = math.fsum(q + n * (m - mean) ** 2 for n, m, q in rows)
     return mean, math.sqrt(spread / total)
-
-
-def _pieces(source: Source) -> Iterator[Rows]:
-    step = piece(source.size, source.count * 8)  # statistics are in double precision
-    for first in range(0, source.size[0], step):
-        yield source.read(first, min(first + step, source.size[0]))

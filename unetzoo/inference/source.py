@@ -1,7 +1,7 @@
 """An image that is read a few rows at a time, whatever its file's format."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -108,12 +108,12 @@ class Part(Source):
     """
 
     def __init__(self, source: Source, window: Window) -> None:
+        geometry = cropped(source.geometry, window)
         if any(part.stop > size for part, size in zip(window, source.size, strict=True)):
-            size = tuple(part.stop - part.start for part in window)
-            raise ValueError(f"the window of {size} does not lie within the image of {source.size}")
+            raise ValueError(f"the window of {geometry.size} does not lie within the image of {source.size}")
         self._source, self._window = source, window
         super().__init__(
-            cropped(source.geometry, window),
+            geometry,
             source.count,
             source.dtype,
             bands=source.bands,
@@ -135,3 +135,10 @@ class Part(Source):
 def piece(size: Sequence[int], bytes_each: int) -> int:
     """Rows of an image, of so many bytes a pixel, that make up `PIECE`; at least one."""
     return max(1, PIECE // max(1, bytes_each * int(np.prod(size[1:]))))
+
+
+def pieces(source: Source) -> Iterator[Rows]:
+    """All rows in turn, as many at a time as take up `PIECE` in double precision."""
+    step = piece(source.size, source.count * 8)
+    for first in range(0, source.size[0], step):
+        yield source.read(first, min(first + step, source.size[0]))
