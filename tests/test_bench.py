@@ -31,6 +31,13 @@ def test_forms_take_turns_after_a_round_that_does_not_count() -> None:
     assert str(Time(0.002, 0.0001)) == "2.00 ±5%"
 
 
+def test_the_first_of_several_calls_in_a_turn_does_not_count() -> None:
+    seen, ticks = list[str](), iter([5, 5, *[5, 0, 2] * 2])
+    runs = {"a": lambda: seen.append("a")}
+    assert interleaved(runs, 2, clock=lambda: next(ticks), calls=2)["a"] == Time(2, 0)
+    assert len(seen) == 6
+
+
 def test_bench_ops_prints_a_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

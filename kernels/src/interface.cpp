@@ -15,6 +15,7 @@
 #include "parallel.h"
 #include "scan.h"
 #include "squeeze.h"
+#include "ssd.h"
 
 namespace unetzoo {
 namespace {
@@ -62,12 +63,17 @@ void take(void* data) {
 
 bool sensible(const unetzoo_scan* s) {
   if (!s || !s->u || !s->A || !s->B || !s->C || s->rank < 0 || s->rank > 4096) return false;
-  if (s->rank ? !s->low || s->groups != 1 : !s->delta || s->expand) return false;
-  if (s->rank && !s->expand && s->width % s->rank) return false;
+  if (s->rank ? !s->low || !s->expand || s->groups != 1 : !s->delta) return false;
   if (s->batch < 0 || s->length < 1 || s->groups < 1 || s->width < 1 || s->threads < 1) return false;
   if (s->state < 1 || s->state > 4096 || s->steps < 1 || s->steps > 4096) return false;
   if (s->row < s->groups * s->state || s->row < s->rank) return false;
   return s->fast >= 1 && s->apart >= 1 && s->length % (s->fast * s->apart) == 0;
+}
+
+bool sensible(const unetzoo_ssd* s) {
+  if (!s || !s->u || !s->delta || !s->A || !s->B || !s->C || s->batch < 0 || s->threads < 1) return false;
+  if (s->length < 1 || s->heads < 1 || s->channels < 1 || s->state < 1 || s->state > 4096) return false;
+  return s->steps >= 1 && s->steps <= 4096 && s->steps % UNETZOO_SSD_CHUNK == 0;
 }
 
 bool within(const int32_t* indices, int64_t count, int64_t end) {
@@ -157,7 +163,7 @@ using namespace unetzoo;
 
 extern "C" {
 
-int32_t unetzoo_abi(void) { return 4; }
+int32_t unetzoo_abi(void) { return 5; }
 
 const char* unetzoo_isa(void) {
   return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline";
@@ -176,9 +182,25 @@ int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const f
   if (!sensible(scan) || !dy || !starts || !gradients) return -1;
   const unetzoo_scan_gradients& g = *gradients;
   if (g.parts < 1 || !g.u || !g.A || !g.B || !g.C) return -1;
-  if (scan->rank ? !g.low || (scan->expand && !g.expand) : !g.delta) return -1;
+  if (scan->rank ? !g.low || !g.expand : !g.delta) return -1;
   if ((scan->z && !g.z) || (scan->D && !g.D) || (scan->bias && !g.bias)) return -1;
   UNETZOO_DISPATCH(scan_backward(*scan, dy, starts, g));
+  return 0;
+}
+
+int32_t unetzoo_ssd_forward(const unetzoo_ssd* ssd, float* y, float* starts) {
+  if (!sensible(ssd) || !y || !starts) return -1;
+  UNETZOO_DISPATCH(ssd_forward(*ssd, y, starts));
+  return 0;
+}
+
+int32_t unetzoo_ssd_backward(const unetzoo_ssd* ssd, const float* dy, const float* starts,
+                             const unetzoo_ssd_gradients* gradients) {
+  if (!sensible(ssd) || !dy || !starts || !gradients) return -1;
+  const unetzoo_ssd_gradients& g = *gradients;
+  if (g.parts < 1 || g.parts > ssd->heads || !g.u || !g.delta || !g.A || !g.B || !g.C) return -1;
+  if ((ssd->D && !g.D) || (ssd->bias && !g.bias)) return -1;
+  UNETZOO_DISPATCH(ssd_backward(*ssd, dy, starts, g));
   return 0;
 }
 

@@ -21,13 +21,7 @@ namespace {
 constexpr float log2e = 1.44269504088896341f;
 constexpr int64_t together = 8;  // blocks of channels whose tokens are gathered at a time
 
-// A vector by that name, as the alignment of a bare vector type is lost in a template's arguments.
-struct Lane {
-  vec all;
-};
-
 int64_t segments_of(const unetzoo_scan& s) { return (s.length + s.steps - 1) / s.steps; }
-int64_t decays_of(const unetzoo_scan& s) { return s.one_decay ? 1 : s.state; }
 int64_t round_up_to_lanes(int64_t count) { return (count + lanes - 1) / lanes * lanes; }
 
 // Where the tokens of a segment lie, in the order of the scan, and those that come soon after.
@@ -119,24 +113,13 @@ struct Sums {
   }
 };
 
-// Calls for 4 states at a time as far as they go (8 where registers hold no decays), then for 2 and 1, and for one
-// decay or many, as constants.
-template <typename One, typename Do>
-void in_groups(int64_t state, One one, Do& go) {
-  int64_t n = 0;
-  if constexpr (One::value && lanes >= 8)
-    for (; n + 8 <= state; n += 8) go(std::integral_constant<int, 8>{}, one, n);
-  for (; n + 4 <= state; n += 4) go(std::integral_constant<int, 4>{}, one, n);
-  if (n + 2 <= state) go(std::integral_constant<int, 2>{}, one, n), n += 2;
-  if (n < state) go(std::integral_constant<int, 1>{}, one, n);
-}
-
+// Calls for 4 states at a time as far as they go, then for 2 and 1, as constants.
 template <typename Do>
-void in_groups(const unetzoo_scan& s, Do&& go) {
-  if (s.one_decay)
-    in_groups(s.state, std::true_type{}, go);
-  else
-    in_groups(s.state, std::false_type{}, go);
+void in_groups(int64_t state, Do&& go) {
+  int64_t n = 0;
+  for (; n + 4 <= state; n += 4) go(std::integral_constant<int, 4>{}, n);
+  if (n + 2 <= state) go(std::integral_constant<int, 2>{}, n), n += 2;
+  if (n < state) go(std::integral_constant<int, 1>{}, n);
 }
 
 // A tensor (channels, columns) as columns of vectors.
@@ -160,7 +143,6 @@ struct Block {
   int64_t channel, first;  // of the group's channels, and its place in a token of batch item b
   int64_t place;           // in a gathered token
   int count;
-  int64_t from_rank, to_rank;  // whose columns of low rank this block takes
   vec bias, bypass;
   std::vector<Lane> decay, expand, h;
 
@@ -170,23 +152,11 @@ struct Block {
         first(b * s.length * s.groups * s.width + channel),
         place(place),
         count(static_cast<int>(s.width - d)),
-        from_rank(heads(s) ? d * s.rank / s.width : 0),
-        to_rank(heads(s) ? (std::min(d + lanes, s.width) - 1) * s.rank / s.width + 1 : s.rank),
         bias(s.bias ? load(s.bias + channel, count) : vec{}),
         bypass(s.D ? load(s.D + channel, count) : vec{}),
-        decay(columns_of(s.A + channel * decays_of(s), decays_of(s), count, log2e)),
-        expand(s.expand ? columns_of(s.expand + channel * s.rank, s.rank, count, 1.0f) : ones(s, d)),
+        decay(columns_of(s.A + channel * s.state, s.state, count, log2e)),
+        expand(columns_of(s.expand + channel * s.rank, s.rank, count, 1.0f)),
         h(s.state) {}
-
-  static bool heads(const unetzoo_scan& s) { return s.rank && !s.expand; }
-
-  // The columns of low rank that are the heads of these channels: a one where a channel is the head's.
-  static std::vector<Lane> ones(const unetzoo_scan& s, int64_t d) {
-    std::vector<Lane> out(s.rank);
-    for (int64_t lane = 0; s.rank && lane < lanes && d + lane < s.width; ++lane)
-      out[(d + lane) * s.rank / s.width].all[lane] = 1.0f;
-    return out;
-  }
 
   int64_t at(int64_t token) const { return first + token * s.groups * s.width; }
   int64_t end() const { return place + std::min(count, lanes); }
@@ -197,8 +167,8 @@ struct Block {
 
 // A segment of one block, token by token; beyond the last token nothing enters and nothing fades.
 struct Line {
-  std::vector<Lane> width, entering, out, fade;  // the last where all states fade alike
-  explicit Line(int64_t steps) : width(steps), entering(steps), out(steps), fade(steps) {}
+  std::vector<Lane> width, entering, out;
+  explicit Line(int64_t steps) : width(steps), entering(steps), out(steps) {}
 };
 
 // `slope` takes what a step width changes by with delta.
@@ -208,33 +178,30 @@ void open_line(const Block& block, const Tokens& tokens, const Rows& inputs, con
   for (int64_t i = 0; i < tokens.count; ++i) {
     const vec u = load(inputs.at(i) + block.place, block.count);
     vec width = s.rank ? block.bias : load(s.delta + block.at(tokens.at[i]), block.count) + block.bias;
-    for (int64_t r = block.from_rank; r < block.to_rank; ++r) width += low.at(i)[r] * block.expand[r].all;
+    for (int64_t r = 0; r < s.rank; ++r) width += low.at(i)[r] * block.expand[r].all;
     if (s.softplus) width = softplus(width, slope ? &slope[i].all : nullptr);
     line.width[i].all = width;
     line.entering[i].all = width * u;
     line.out[i].all = block.bypass * u;
-    if (s.one_decay) line.fade[i].all = exp2(width * block.decay[0].all);
   }
-  for (int64_t i = tokens.count; i < round_up_to_lanes(tokens.count); ++i) {
+  for (int64_t i = tokens.count; i < round_up_to_lanes(tokens.count); ++i)
     line.width[i].all = line.entering[i].all = line.out[i].all = vec{};
-    line.fade[i].all = splat(1.0f);
-  }
 }
 
 // Q states along a segment: a = exp(w A), h = a h + w u B; out += C h where it is read, a and h are kept where
 // that is asked.
-template <int Q, bool one, bool keep, bool read>
+template <int Q, bool keep, bool read>
 void run(const Lane* decay, Lane* state, const float* B, const float* C, int64_t columns, int64_t count,
          const Line& line, Lane* out, Lane* a_kept, Lane* h_kept) {
   vec d[Q], h[Q];
-  for (int n = 0; n < Q; ++n) d[n] = decay[one ? 0 : n].all, h[n] = state[n].all;
+  for (int n = 0; n < Q; ++n) d[n] = decay[n].all, h[n] = state[n].all;
   for (int64_t i = 0; i < count; ++i, B += columns, C += columns) {
     const vec width = line.width[i].all, entering = line.entering[i].all;
     vec sum[2] = {};
     if (read) sum[0] = out[i].all;
     for (int n = 0; n < Q; ++n) {
-      const vec a = one ? line.fade[i].all : exp2(width * d[n]);
-      if (keep && !one) a_kept[i * Q + n].all = a;
+      const vec a = exp2(width * d[n]);
+      if (keep) a_kept[i * Q + n].all = a;
       if (keep) h_kept[i * Q + n].all = h[n];
       h[n] = a * h[n] + entering * B[n];
       if (read) sum[n % 2] += h[n] * C[n];
@@ -269,8 +236,8 @@ void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int
         float* start = starts + block.start(segment, b);
         for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
         open_line(block, tokens, u, low, line);
-        in_groups(s, [&](auto q, auto one, int64_t n) {
-          run<q, one, false, true>(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+        in_groups(s.state, [&](auto q, int64_t n) {
+          run<q, false, true>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
                                    tokens.count, line, line.out.data(), nullptr, nullptr);
         });
         for (int64_t i = 0; i < tokens.count; ++i) {
@@ -295,9 +262,9 @@ struct Gradient {
   vec dD{}, dbias{};
   Gradient(const unetzoo_scan& s, int64_t b, int64_t g, int64_t d, int64_t place)
       : block(s, b, g, d, place),
-        A(columns_of(s.A + block.channel * decays_of(s), decays_of(s), block.count, 1.0f)),
+        A(columns_of(s.A + block.channel * s.state, s.state, block.count, 1.0f)),
         carry(s.state),
-        dA(decays_of(s)),
+        dA(s.state),
         dexpand(s.rank) {}
 };
 
@@ -312,18 +279,17 @@ struct Scratch {
         by_decay(steps),
         dwidth(steps),
         a(4 * steps),
-        h(8 * steps + 8) {}
+        h(4 * steps + 4) {}
 };
 
 // Q states from the end of a segment to its start, with g_t = C_t dy_t + a_(t+1) g_(t+1) the gradient of h_t.
-template <int Q, bool one>
+template <int Q>
 void run_back(Gradient& gradient, int64_t first, const Rows& B, const Rows& C, int64_t count, Scratch& x,
               Sums& dB, Sums& dC) {
   constexpr int at_once = lanes / Q;
   vec A[Q], carry[Q], dA[Q];
   for (int n = 0; n < Q; ++n) {
     carry[n] = gradient.carry[first + n].all;
-    if (one) continue;
     A[n] = gradient.A[first + n].all;
     dA[n] = gradient.dA[first + n].all;
   }
@@ -337,11 +303,11 @@ void run_back(Gradient& gradient, int64_t first, const Rows& B, const Rows& C, i
       vec by_input = x.by_input[i].all, by_decay = x.by_decay[i].all, into_each[Q], read_each[Q];
       for (int n = 0; n < Q; ++n) {
         const vec grad = dy * to[n] + carry[n];
-        carry[n] = (one ? x.line.fade[i] : a[n]).all * grad;
+        carry[n] = a[n].all * grad;
         const vec passed = carry[n] * before[n].all;  // g_t a_t h_(t-1)
         by_input += grad * from[n];
-        by_decay += one ? passed : passed * A[n];
-        if (!one) dA[n] += passed * width;
+        by_decay += passed * A[n];
+        dA[n] += passed * width;
         into_each[n] = grad * entering;
         read_each[n] = dy * before[n + Q].all;
       }
@@ -355,7 +321,7 @@ void run_back(Gradient& gradient, int64_t first, const Rows& B, const Rows& C, i
   }
   for (int n = 0; n < Q; ++n) {
     gradient.carry[first + n].all = carry[n];
-    if (!one) gradient.dA[first + n].all = dA[n];
+    gradient.dA[first + n].all = dA[n];
   }
 }
 
@@ -382,10 +348,6 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const Rows& inputs
   for (int64_t i = 0; i < tokens.count; ++i) {
     const int64_t at = block.at(tokens.at[i]);
     const vec u = load(inputs.at(i) + block.place, block.count), out = x.dy[i].all;
-    if (s.one_decay) {
-      gradient.dA[0].all += x.by_decay[i].all * x.line.width[i].all;
-      x.by_decay[i].all *= gradient.A[0].all;
-    }
     vec dwidth = u * x.by_input[i].all + x.by_decay[i].all;
     if (s.softplus) dwidth *= x.slope[i].all;
     gradient.dD += out * u;
@@ -403,7 +365,7 @@ void close_gradient(Gradient& gradient, const Tokens& tokens, const Rows& inputs
 
 // Step widths of low rank: gradients of both factors.
 void close_rank(Gradient& gradient, const Tokens& tokens, const Rows& low, const Scratch& x, Sums& dlow) {
-  for (int64_t r = gradient.block.from_rank; r < gradient.block.to_rank; ++r) {
+  for (int64_t r = 0; r < gradient.block.s.rank; ++r) {
     const vec expand = gradient.block.expand[r].all;
     vec total{};
     for (int64_t end = 0; end < tokens.count; end += lanes) {
@@ -450,11 +412,11 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
         for (int64_t n = 0; n < s.state; ++n) block.h[n].all = load(start + n * across, block.count);
         open_line(block, tokens, u, low, x.line, x.slope.data());
         open_gradient(block, tokens, out, x);
-        in_groups(s, [&](auto q, auto one, int64_t n) {
-          const auto again = s.z ? run<q, one, true, true> : run<q, one, true, false>;
-          again(&block.decay[one ? 0 : n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
+        in_groups(s.state, [&](auto q, int64_t n) {
+          const auto again = s.z ? run<q, true, true> : run<q, true, false>;
+          again(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
                 round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
-          run_back<q, one>(gradient, n, B, C, count, x, dB, dC);
+          run_back<q>(gradient, n, B, C, count, x, dB, dC);
         });
         close_gradient(gradient, tokens, u, out, x, du, grads);
         if (s.rank) close_rank(gradient, tokens, low, x, dlow);
@@ -463,7 +425,7 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
     }
     for (int64_t i = 0; i < count; ++i) {
       const int64_t token = partial + tokens.at[i] * s.row;
-      in_groups(s, [&](auto q, auto, int64_t n) {
+      in_groups(s.state, [&](auto q, int64_t n) {
         copy(grads.B + token + g * s.state + n, dB.from<q>(i, n), q);
         copy(grads.C + token + g * s.state + n, dC.from<q>(i, n), q);
       });
@@ -473,8 +435,8 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
   for (const Gradient& gradient : all) {
     const int64_t to = b * across + gradient.block.channel;
     const int count = gradient.block.count;
-    store_columns(grads.A + to * decays_of(s), gradient.dA, count);
-    if (s.expand) store_columns(grads.expand + to * s.rank, gradient.dexpand, count);
+    store_columns(grads.A + to * s.state, gradient.dA, count);
+    if (s.rank) store_columns(grads.expand + to * s.rank, gradient.dexpand, count);
     if (s.D) store(grads.D + to, gradient.dD, count);
     if (s.bias) store(grads.bias + to, gradient.dbias, count);
   }

@@ -12,11 +12,10 @@ extern "C" {
 // step widths w = delta + bias, or softplus of it. Null for D, z or bias leaves that out.
 typedef struct {
   const float *u, *delta, *z;  // (batch, length, groups, width)
-  const float* A;              // (groups, width, state), or (groups, width) with one_decay
+  const float* A;              // (groups, width, state)
   const float *B, *C;          // (batch, length, groups, state)
   const float *D, *bias;       // (groups, width)
-  // With a rank, delta is the product of low (batch, length, rank) and expand (width, rank), and one group. Null
-  // for expand: channels are as many heads as the rank, and delta is the number of the channel's head.
+  // With a rank, delta is the product of low (batch, length, rank) and expand (width, rank), and one group.
   const float *low, *expand;
   int64_t batch, length, groups, width, state, rank;
   // Numbers from one token of B, C and low to the next, so that all may lie in one tensor.
@@ -28,7 +27,6 @@ typedef struct {
   int64_t fast, apart;
   int32_t softplus, reverse, threads;
   int32_t accumulate;  // add y, and the gradient of u, to what is there
-  int32_t one_decay;   // all states of a channel fade alike
 } unetzoo_scan;
 
 // Gradients: like the inputs, but for partial sums over a first axis, whose order never depends on threads.
@@ -40,6 +38,31 @@ typedef struct {
   float *low, *expand;  // as B, (batch, width, rank)
   int64_t parts;
 } unetzoo_scan_gradients;
+
+#define UNETZOO_SSD_CHUNK 32
+
+// State space duality: h_t = exp(w_t A) h_(t-1) + w_t B_t u_t^T and y_t = C_t^T h_t + D u_t in every head, with
+// step widths w = delta + bias, or softplus of it. Null for D or bias leaves that out.
+typedef struct {
+  const float* u;          // (batch, length, heads, channels)
+  const float* delta;      // (batch, length, heads)
+  const float* A;          // (heads)
+  const float *B, *C;      // (batch, length, state)
+  const float *D, *bias;   // (heads)
+  int64_t batch, length, heads, channels, state;
+  // The state is kept before every so many tokens, a multiple of the chunk, for the backward pass.
+  int64_t steps;
+  int32_t softplus, reverse, threads;
+} unetzoo_ssd;
+
+// Gradients: like the inputs, but for partial sums over a first axis, whose order never depends on threads.
+typedef struct {
+  float *u, *delta;
+  float* A;         // (batch, heads)
+  float *B, *C;     // (parts, batch, length, state)
+  float *D, *bias;  // (batch, heads)
+  int64_t parts;    // at most as many as heads
+} unetzoo_ssd_gradients;
 
 // Maps times waves, each a wave along the rows times one along the columns: wave k is
 // along_rows[:, row_wave[k]] along_columns[column_wave[k], :].
@@ -119,6 +142,11 @@ UNETZOO_API void unetzoo_use_threads_of(void* gomp_parallel);
 UNETZOO_API int32_t unetzoo_scan_forward(const unetzoo_scan* scan, float* y, float* starts);
 UNETZOO_API int32_t unetzoo_scan_backward(const unetzoo_scan* scan, const float* dy, const float* starts,
                                           const unetzoo_scan_gradients* gradients);
+
+// y like u, starts (segments, batch, heads, state, channels) in the order of the scan.
+UNETZOO_API int32_t unetzoo_ssd_forward(const unetzoo_ssd* ssd, float* y, float* starts);
+UNETZOO_API int32_t unetzoo_ssd_backward(const unetzoo_ssd* ssd, const float* dy, const float* starts,
+                                         const unetzoo_ssd_gradients* gradients);
 
 // statistics (3, maps): mean, maximum and minimum over a map, each averaged over the waves; of maps that are
 // not finite nothing but that is told. at (maps, 2, waves): the columns of the maxima and of the minima.

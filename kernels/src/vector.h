@@ -24,22 +24,26 @@ namespace UNETZOO_ISA_NAME {
 
 constexpr int lanes = UNETZOO_LANES;
 typedef float vec __attribute__((vector_size(4 * UNETZOO_LANES)));
+typedef float loose __attribute__((vector_size(4 * UNETZOO_LANES), aligned(4), may_alias));  // anywhere in memory
 typedef int32_t ivec __attribute__((vector_size(4 * UNETZOO_LANES)));
+
+// A vector by that name, as the alignment of a bare vector type is lost in a template's arguments.
+struct Lane {
+  vec all;
+};
 
 static inline vec splat(float x) { return x - vec{}; }
 
 static inline vec load(const float* from, int count) {
+  if (__builtin_expect(count >= lanes, 1)) return *reinterpret_cast<const loose*>(from);
   vec out{};
-  if (__builtin_expect(count >= lanes, 1))
-    std::memcpy(&out, from, sizeof(vec));
-  else
-    std::memcpy(&out, from, sizeof(float) * count);
+  std::memcpy(&out, from, sizeof(float) * count);
   return out;
 }
 
 static inline void store(float* to, vec value, int count) {
   if (__builtin_expect(count >= lanes, 1))
-    std::memcpy(to, &value, sizeof(vec));
+    *reinterpret_cast<loose*>(to) = value;
   else
     std::memcpy(to, &value, sizeof(float) * count);
 }

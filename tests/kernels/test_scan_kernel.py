@@ -132,6 +132,7 @@ import sys, torch
 from unetzoo.ops import native, scan_kernel
 from tests.kernels.test_directional_scan import SIZES, assert_is_the_sum
 from tests.kernels.test_scan_kernel import CASES, assert_is_the_scan, values
+from tests.kernels.test_ssd_kernel import SIZES as HEADS, assert_is_the_recurrence
 torch.set_num_threads(4)
 assert native.library().unetzoo_isa().decode() == sys.argv[1], native.library().unetzoo_isa()
 native.library().unetzoo_use_threads_of(None)
@@ -140,6 +141,8 @@ for sizes in CASES:
         assert_is_the_scan(values(sizes), reverse)
 for sizes in SIZES:
     assert_is_the_sum(sizes)
+for sizes in HEADS:
+    assert_is_the_recurrence(sizes, True)
 """
 
 

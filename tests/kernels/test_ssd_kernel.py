@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unetzoo.ops import native, ssd
-from unetzoo.ops.ssd import _scan, ssd_step_by_step
+from unetzoo.ops.ssd import _scan, compiled, ssd_step_by_step
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="unetzoo-kernels is not built")
 
@@ -96,3 +96,15 @@ def test_it_is_a_sound_operation_and_compiles_to_one_graph() -> None:
     torch.library.opcheck(_scan, (*leaves, True, False))
     compiled: Any = torch.compile(in_kernel, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(leaves, True), in_kernel(leaves, True))
+
+
+@pytest.mark.parametrize(
+    "broken", [{"length": 0}, {"state": 4097}, {"steps": 40}, {"threads": 0}, {"u": None}]
+)
+def test_sizes_that_make_no_sense_are_refused_before_memory_is_touched(broken: dict[str, Any]) -> None:
+    *inputs, _ = tensors((1, 4, 2, 3, 2))
+    problem = compiled._problem(inputs, True, False)
+    for name, value in broken.items():
+        setattr(problem, name, value)
+    with pytest.raises(ValueError, match=r"refuses these sizes: .'batch': 1"):
+        native.call("unetzoo_ssd_forward", problem, inputs[0], inputs[0])

@@ -28,6 +28,7 @@ __all__ = ["OPERATIONS", "bench_ops"]
 STATES, RANK = 16, 4
 MAPS = [(1, 64, 256), (1, 64, 128), (4, 64, 128), (1, 128, 64), (1, 256, 32)]  # B, C, H = W
 SEQUENCES = [(1, 192, 1024), (1, 384, 1024), (1, 192, 4096), (4, 64, 4096), (2, 96, 16384)]  # B, D, L
+CHUNK = 32  # tokens, of the compiled ssd
 HEADS = [
     (1, 4, 64, 1024, 16),
     (2, 4, 64, 4096, 64),
@@ -124,7 +125,7 @@ def _ssds() -> Iterator[Case]:
         inputs += [torch.randn(b, length, n) for _ in "BC"]
         moved = tokens * (2 * h * p + h + 2 * n + h * p * n / 64)
         size = f"B {b}, {h} heads of {p}, L {length}, N {n}"
-        yield Case(size, inputs, ssd, moved, 3 * tokens * h * p * n)
+        yield Case(size, inputs, ssd, moved, tokens * h * p * (2 * n + CHUNK))
 
 
 def _directions() -> Iterator[Case]:

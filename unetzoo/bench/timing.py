@@ -19,7 +19,10 @@ class Time(NamedTuple):
 
 
 def interleaved(
-    runs: Mapping[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+    runs: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    calls: int = 1,
 ) -> dict[str, Time]:
     """Times of all runs, which take turns, so that what else the machine does meets all alike.
 
@@ -27,14 +30,17 @@ def interleaved(
         runs: What to measure, by name; called once before, to warm up.
         rounds: At least 2.
         clock: Gives seconds.
+        calls: Of a run in each of its turns. Where there are several, the first is not measured: it finds what
+            the run before left in the caches.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(rounds + 1):
         for name, run in runs.items():
-            start = clock()
-            run()
-            if round_:
-                times[name].append(clock() - start)
+            for call in range(calls):
+                start = clock()
+                run()
+                if round_ and (call or calls == 1):
+                    times[name].append(clock() - start)
     return {name: _summary(values) for name, values in times.items()}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["addresses", "call", "has", "library", "pointers", "threads"]
 
-ABI = 4
+ABI = 5
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ LANES, FEW, MANY = 16, 4, 8
 _POINTER, _SIZE, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
 _TENSORS = ("u", "delta", "z", "A", "B", "C", "D", "bias", "low", "expand")
 _SIZES = ("batch", "length", "groups", "width", "state", "rank", "row", "steps", "fast", "apart")
-_FLAGS = ("softplus", "reverse", "threads", "accumulate", "one_decay")
+_FLAGS = ("softplus", "reverse", "threads", "accumulate")
 
 
 class _Scan(ctypes.Structure):

@@ -1,91 +1,85 @@
-"""Every head's channels with the head's step width and decay, by the kernel of the selective scan.
+"""State space duality as ctypes sees it."""
 
-On a CPU a state in registers costs less than what chunks multiply besides.
-"""
-
+import ctypes
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from unetzoo.ops import native, scan_kernel
+from unetzoo.ops import native
+from unetzoo.ops.scan_kernel import sum_of_parts
+from unetzoo.ops.selective_scan.segments import STEPS
 
 __all__ = ["backward", "forward", "starts_shape"]
 
-_FLOAT = 4
+PARTS = 4
+_POINTER, _SIZE, _FLAG = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+_TENSORS = ("u", "delta", "A", "B", "C", "D", "bias")
+_SIZES = ("batch", "length", "heads", "channels", "state", "steps")
+_FLAGS = ("softplus", "reverse", "threads")
+
+
+class _Ssd(ctypes.Structure):
+    """``unetzoo_ssd`` of kernels/src/unetzoo_kernels.h."""
+
+    _fields_ = [
+        *((name, _POINTER) for name in _TENSORS),
+        *((name, _SIZE) for name in _SIZES),
+        *((name, _FLAG) for name in _FLAGS),
+    ]
+
+
+class _Gradients(ctypes.Structure):
+    """``unetzoo_ssd_gradients`` of the same header."""
+
+    _fields_ = [*((name, _POINTER) for name in _TENSORS), ("parts", _SIZE)]
 
 
 def starts_shape(u: Tensor, B: Tensor) -> tuple[int, ...]:
     """Of the states between segments: u is (B, L, H, P) and B is (B, L, N)."""
-    return scan_kernel.starts_shape(u.flatten(2), B.shape[2])
+    batch, length, heads, channels = u.shape
+    return (length + STEPS - 1) // STEPS, batch, heads, B.shape[2], channels
 
 
-def forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    bias: Tensor,
-    softplus: bool,
-    reverse: bool,
-) -> tuple[Tensor, Tensor]:
-    """(B, L, H, P), and the states between segments for the backward pass."""
-    made = _prepared(u, delta, A, B, C, D, bias)
-    y, starts = torch.empty_like(made["u"]), u.new_empty(starts_shape(u, B))
-    scan_kernel.run_forward(_fields(made, delta, B, softplus, reverse), y, starts)
+def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+    """(B, L, H, P), and the states between segments for the backward pass.
+
+    Args:
+        inputs: u, delta, A, B, C, D, bias, softplus, reverse.
+    """
+    *tensors, softplus, reverse = inputs
+    made = [t.contiguous() for t in tensors]
+    u, B = made[0], made[3]
+    y, starts = torch.empty_like(u), u.new_empty(starts_shape(u, B))
+    native.call("unetzoo_ssd_forward", _problem(made, softplus, reverse), y, starts)
     return y, starts
 
 
-def backward(
-    dy: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    bias: Tensor,
-    starts: Tensor,
-    softplus: bool,
-    reverse: bool,
-) -> tuple[Tensor, ...]:
-    """Gradients of the seven tensors."""
-    made = _prepared(u, delta, A, B, C, D, bias)
-    batch, heads, state = len(u), len(A), B.shape[2]
-    parts = scan_kernel.parts_of(batch, 1, u[0, 0].numel())
-    grads = {"u": torch.empty_like(made["u"]), "terms": u.new_empty(parts, *made["terms"].shape)}
-    grads |= {name: u.new_empty(batch, *u.shape[2:]) for name in ("A", "D", "bias")}
-    fields = _fields(made, delta, B, softplus, reverse)
-    scan_kernel.run_backward(fields, dy.contiguous(), starts, _addresses(grads, heads, state), parts)
-    dterms = scan_kernel.sum_of_parts(grads["terms"])
-    ddelta, dB, dC = (t.clone() for t in torch.split(dterms, [heads, state, state], -1))
-    dA, dD, dbias = (grads[name].sum((0, 2)) for name in ("A", "D", "bias"))
-    return grads["u"], ddelta, dA, dB, dC, dD, dbias
+def backward(dy: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
+    """Gradients of the seven tensors.
+
+    Args:
+        dy: (B, L, H, P).
+        inputs: u, delta, A, B, C, D, bias, starts, softplus, reverse.
+    """
+    *tensors, starts, softplus, reverse = inputs
+    made = [t.contiguous() for t in tensors]
+    batch, _, heads, _ = made[0].shape
+    parts = min(heads, -(-PARTS // batch))  # by sizes alone: threads change no bit
+    grads = {name: torch.empty_like(t) for name, t in zip(_TENSORS, made, strict=True)}
+    grads |= {name: made[0].new_empty(parts, *grads[name].shape) for name in "BC"}
+    grads |= {name: made[0].new_empty(batch, heads) for name in ("A", "D", "bias")}
+    into = _Gradients(**native.pointers(grads), parts=parts)
+    problem = _problem(made, softplus, reverse)
+    native.call("unetzoo_ssd_backward", problem, dy.contiguous(), starts, into)
+    grads |= {name: sum_of_parts(grads[name]) for name in "BC"}
+    grads |= {name: grads[name].sum(0) for name in ("A", "D", "bias")}
+    return tuple(grads[name] for name in _TENSORS)
 
 
-def _prepared(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor
-) -> dict[str, Tensor]:
-    """What a token says side by side, and what a head is once per channel."""
-    of_heads = {"A": A, "D": D, "bias": bias}
-    wide = {name: t.repeat_interleave(u.shape[3]) for name, t in of_heads.items()}
-    return {"u": u.contiguous(), "terms": torch.cat([delta, B, C], -1)} | wide
-
-
-def _fields(
-    made: dict[str, Tensor], delta: Tensor, B: Tensor, softplus: bool, reverse: bool
-) -> dict[str, Any]:
-    batch, length, heads = delta.shape
-    state, width = B.shape[2], made["A"].numel()
-    sizes = {"batch": batch, "length": length, "groups": 1, "width": width, "state": state, "rank": heads}
-    flags = {"softplus": softplus, "reverse": reverse, "one_decay": True}
-    order = {"row": heads + 2 * state, "fast": length, "apart": 1}
-    return _addresses(made, heads, state) | sizes | order | flags
-
-
-def _addresses(tensors: dict[str, Tensor], heads: int, state: int) -> dict[str, int]:
-    found = native.pointers(tensors)
-    low = found.pop("terms")
-    return found | {"low": low, "B": low + _FLOAT * heads, "C": low + _FLOAT * (heads + state)}
+def _problem(tensors: list[Tensor], softplus: bool, reverse: bool) -> _Ssd:
+    batch, length, heads, channels = tensors[0].shape
+    sizes = {"batch": batch, "length": length, "heads": heads, "channels": channels}
+    fields = native.pointers(dict(zip(_TENSORS, tensors, strict=True))) | sizes
+    flags = {"softplus": softplus, "reverse": reverse, "threads": native.threads()}
+    return _Ssd(**fields, **flags, state=tensors[3].shape[2], steps=STEPS)
