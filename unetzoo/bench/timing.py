@@ -30,8 +30,8 @@ def interleaved(
         runs: What to measure, by name; called once before, to warm up.
         rounds: At least 2.
         clock: Gives seconds.
-        calls: Of a run in each of its turns. Where there are several, the first is not measured: it finds what
-            the run before left in the caches.
+        calls: Of a run in each of its turns. Where there are several, the first is not measured: it finds
+            what the run before left in the caches.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(rounds + 1):
