@@ -31,10 +31,11 @@ class CaseDice:
         found = count(prediction, reference, len(self.data.classes), multilabel=multilabel)
         self.counts = Counts(*(a + b for a, b in zip(self.counts, found, strict=True)))
 
-    def value(self) -> float:
+    @property
+    def values(self) -> tuple[float]:
         """Of what was added so far."""
         classes = foreground(self.data, activation="sigmoid" if self.binary else "softmax")
-        return mean(overlap(self.counts).dice[list(classes)])
+        return (mean(overlap(self.counts).dice[list(classes)]),)
 
 
 def case_dice(logits: np.ndarray, reference: np.ndarray, data: DataSpec) -> float:
@@ -47,4 +48,4 @@ def case_dice(logits: np.ndarray, reference: np.ndarray, data: DataSpec) -> floa
     """
     dice = CaseDice(data)
     dice.add(logits, reference)
-    return dice.value()
+    return dice.values[0]

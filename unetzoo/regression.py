@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from unetzoo.inference.contract import DataSpec
-from unetzoo.metrics.image import image_errors
+from unetzoo.metrics.image import ImageTally
 from unetzoo.network import SegmentationNetwork
-from unetzoo.task import Task
+from unetzoo.task import Tally, Task
 
 __all__ = ["RegressionTask"]
 
@@ -66,6 +65,12 @@ class RegressionTask(Task):
         """Where the target counts."""
         return target.isfinite()
 
-    def measure(self, outputs: np.ndarray, target: np.ndarray) -> tuple[float, ...]:
-        """The case's MAE, PSNR and SSIM."""
-        return tuple(image_errors(outputs, target, self.value_range))
+    def tally(self, rows: int) -> Tally:
+        """Of the case's MAE, PSNR and SSIM."""
+        return _Errors(rows, self.value_range)
+
+
+class _Errors(ImageTally):
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple(self.errors)

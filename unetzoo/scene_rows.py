@@ -1,4 +1,4 @@
-"""A large scene against its mask, band of rows by band of rows, so that neither is ever held."""
+"""A large scene predicted and compared band of rows by band of rows, so that it is never held."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unetzoo.inference.contract import IGNORE
 from unetzoo.inference.geometry import Rows
 from unetzoo.inference.tiling import predict_rows
 from unetzoo.inference.windows import Network
@@ -16,18 +15,18 @@ from unetzoo.inference.windows import Network
 __all__ = ["Scene", "predict_scene"]
 
 Read = tuple[np.ndarray, np.ndarray]
-"""Input (C, rows, W) float32 and mask (rows, W) or (K, rows, W) uint8."""
+"""Input (C, rows, W) float32, and mask (rows, W) or (K, rows, W) uint8 or target (K, rows, W) float32."""
 
 
 class Scene(Protocol):
-    """The part of ``unetzoo.datasets.scenes.Scene`` that is used here."""
+    """The part of ``unetzoo.datasets`` that is used here: a large raster, and what it is compared with."""
 
     @property
     def size(self) -> tuple[int, ...]:
         """(H, W)."""
 
     def rows(self, first: int, last: int) -> Read:
-        """Input and mask of rows ``first`` to before ``last``."""
+        """Rows ``first`` to before ``last``."""
 
 
 def predict_scene(
@@ -35,31 +34,35 @@ def predict_scene(
     scene: Scene,
     compare: Callable[[np.ndarray, Tensor], None],
     *,
+    channels: int,
+    known: Callable[[Tensor], Tensor],
     shown: Callable[[Tensor, Tensor], Tensor],
     tile: Sequence[int],
     overlap: float,
     batch_size: int,
 ) -> None:
-    """Tiled prediction of a scene, pixel by pixel that of the whole, beside its mask.
+    """Tiled prediction of a scene, pixel by pixel that of the whole, beside its mask or target.
 
     Every row of tiles finishes a band of about ``(1 - overlap) * tile`` rows over the whole width; what is
     held is a few of these, whatever the scene's height. The next rows are read while the network computes. It
-    is not asked about tiles without a label, which have a part in no pixel that counts.
+    is not asked about tiles without a known pixel, which have a part in no pixel that counts.
 
     Args:
-        compare: Takes the logits (K, rows, W) of a band, 0 far from any label, and its mask, int64 (rows, W)
-            or (K, rows, W); bands without a label are left out.
+        compare: Takes the logits (K, rows, W) of each band, 0 far from what is known, and what they are
+            compared with, int64 (rows, W) or (K, rows, W), or float32 (K, rows, W) of a target.
+        channels: Of the logits.
+        known: Where a mask or target says anything.
         shown: See `SegmentationNetwork.shown`.
         overlap: Of tiles, as a fraction of the tile.
         batch_size: Tiles per call of the network.
     """
-    bands = _Bands(scene.size[1], compare)
+    bands = _Bands((channels, scene.size[1]), compare)
 
     def take(found: Read) -> Rows:
-        x, mask = (torch.from_numpy(array) for array in found)
-        bands.await_rows(mask)
-        labelled = (mask != IGNORE).view(-1, *mask.shape[-2:]).any(0)
-        return Rows(shown(x[None], mask[None].long())[0].numpy(), labelled.numpy())
+        x, reference = (torch.from_numpy(array) for array in found)
+        bands.expect(reference)
+        valid = known(reference).view(-1, *reference.shape[-2:]).any(0)
+        return Rows(shown(x[None], _wide(reference)[None])[0].numpy(), valid.numpy())
 
     predict_rows(
         network,
@@ -74,36 +77,35 @@ def predict_scene(
 
 
 class _Bands:
-    """Puts blocks together to bands, and masks beside these.
+    """Puts blocks together to bands, and beside these what they are compared with."""
 
-    Attributes:
-        mask: Of the rows that were read and are not finished.
-    """
-
-    def __init__(self, width: int, compare: Callable[[np.ndarray, Tensor], None]) -> None:
-        self.width, self.compare = width, compare
-        self.mask: Tensor | None = None
+    def __init__(self, shape: tuple[int, int], compare: Callable[[np.ndarray, Tensor], None]) -> None:
+        (self.channels, self.width), self.compare = shape, compare
         self.logits: np.ndarray | None = None
+        self.reference: Tensor | None = None  # of the rows that were read and are not finished
 
-    def await_rows(self, mask: Tensor) -> None:
+    def expect(self, reference: Tensor) -> None:
         """The next rows will come."""
-        self.mask = mask if self.mask is None else torch.cat([self.mask, mask], -2)
+        self.reference = reference if self.reference is None else torch.cat([self.reference, reference], -2)
 
     def emit(self, place: tuple[slice, ...], block: np.ndarray | None) -> None:
-        """The next finished block of logits; None where no tile so far had a label."""
+        """The next finished block of logits; None where no tile so far had a known pixel."""
         rows, columns = place
         height = rows.stop - rows.start
+        if self.logits is None:
+            self.logits = np.zeros((self.channels, height, self.width), np.float32)
         if block is not None:
-            if self.logits is None:
-                self.logits = np.zeros((len(block), height, self.width), np.float32)
             self.logits[..., columns] = block
-        if columns.stop < self.width:
-            return
-        assert self.mask is not None
-        logits, self.logits = self.logits, None
-        mask, self.mask = self.mask[..., :height, :], self.mask[..., height:, :]
-        if logits is not None and bool((mask != IGNORE).any()):
-            self.compare(logits, mask.long())
+        if columns.stop == self.width:
+            assert self.reference is not None
+            logits, reference = self.logits, self.reference[..., :height, :]
+            self.logits, self.reference = None, self.reference[..., height:, :]
+            self.compare(logits, _wide(reference))
+
+
+def _wide(reference: Tensor) -> Tensor:
+    """Class indices as losses take them."""
+    return reference if reference.is_floating_point() else reference.long()
 
 
 def _ahead(items: Iterable[Read]) -> Iterator[Read]:

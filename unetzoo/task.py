@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from unetzoo.case_dice import CaseDice, case_dice
+from unetzoo.case_dice import CaseDice
 from unetzoo.inference.contract import IGNORE, DataSpec
 from unetzoo.inference.tiling import predict_tiled
 from unetzoo.losses import deep_supervision_loss, deep_supervision_weights
@@ -21,17 +21,32 @@ from unetzoo.network import SegmentationNetwork
 from unetzoo.scene_rows import Scene, predict_scene
 from unetzoo.transfer import freeze as freeze_parts
 
-__all__ = ["SegmentationTask", "Task", "case_dice"]
+__all__ = ["SegmentationTask", "Tally", "Task"]
 
 Batch = dict[str, Any]
+
+
+class Tally(Protocol):
+    """Metrics of a case that comes in parts, the same whatever these are."""
+
+    def add(self, outputs: np.ndarray, target: np.ndarray, /) -> None:
+        """The next rows: what `Task.read` makes of the network's outputs (K, rows, *rest), and the target."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Of all that was added."""
 
 
 class Task(LightningModule):
     """Trains on patches, validates on whole cases with the tiling that prediction uses.
 
-    Logs ``train/loss``, ``lr``, and after each epoch what `measure` says of the cases, as means over them;
+    Logs ``train/loss``, ``lr``, and after each epoch what `tally` finds of the cases, as means over them;
     what is nan of a case leaves that mean, but for the loss. Under DDP these are the numbers one process
     would get, whatever the number of processes.
+
+    Large scenes are read, predicted and compared in bands of rows, see `predict_scene`. Metrics are those of
+    the whole scene. Its loss is the mean over bands, each weighed by its known pixels: that of the whole
+    where a loss is a plain mean over pixels; one of regions or borders sees a band at a time.
 
     Args:
         model: The network.
@@ -100,17 +115,8 @@ class Task(LightningModule):
         """Where a target says anything."""
         raise NotImplementedError
 
-    def measure(self, outputs: np.ndarray, target: np.ndarray) -> tuple[float, ...]:
-        """Metrics of a whole case, in the order of ``validated`` after the loss.
-
-        Args:
-            outputs: What `read` makes of the network's, (K, *size).
-            target: Of the case, without the batch's axis.
-        """
-        raise NotImplementedError
-
-    def validate_scene(self, scene: Scene) -> tuple[float, ...] | None:
-        """What validation logs of a case too large to be held, None if it has no known pixel."""
+    def tally(self, rows: int) -> Tally:
+        """What finds the metrics of a case of so many rows, in the order of ``validated`` after the loss."""
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> Self:
@@ -179,28 +185,52 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """One whole case of any size; one without a single known pixel has no say."""
-        if "scene" in batch:
-            if (found := self.validate_scene(batch["scene"])) is not None:
-                self.cases.append(found)
-            return
+        found = self.validate_scene(batch["scene"]) if "scene" in batch else self.validate_case(batch)
+        if found is not None:
+            self.cases.append(found)
+
+    def validate_case(self, batch: Batch) -> tuple[float, ...] | None:
+        """Loss and metrics of a case, None if it has no known pixel."""
         target = batch[self.reference][:1]
         image = self.model.shown(batch["image"], target)[0]
         if not bool(self.known(target).any()):
-            return
-        tiled = predict_tiled(
+            return None
+        how: dict[str, Any] = {"tile": self.data.tile, "overlap": self.overlap, "batch_size": self.tile_batch}
+        tiled = predict_tiled(self.tiles, image.numpy(), **how)
+        tally = self.tally(image.shape[1])
+        return self.compare(tiled, target[0], tally), *tally.values
+
+    def validate_scene(self, scene: Scene) -> tuple[float, ...] | None:
+        """The same of a case that is too large to be held."""
+        tally, losses, known = self.tally(scene.size[0]), list[float](), list[int]()
+
+        def compare(tiled: np.ndarray, target: Tensor) -> None:
+            known.append(int(self.known(target).sum()))
+            losses.append(self.compare(tiled, target, tally))
+
+        predict_scene(
             self.tiles,
-            image.numpy(),
+            scene,
+            compare,
+            channels=self.model.outputs,
+            known=self.known,
+            shown=self.model.shown,
             tile=self.data.tile,
             overlap=self.overlap,
             batch_size=self.tile_batch,
         )
-        loss, outputs = self.compare(tiled, target)
-        self.cases.append((loss, *self.measure(outputs, target[0].numpy())))
+        if not any(known):
+            return None
+        return math.fsum(n * x for n, x in zip(known, losses, strict=True)) / sum(known), *tally.values
 
-    def compare(self, tiled: np.ndarray, target: Tensor) -> tuple[float, np.ndarray]:
-        """Loss of what the network says (K, *size) against a target (1, ...), and what `read` makes of it."""
+    def compare(self, tiled: np.ndarray, target: Tensor, tally: Tally) -> float:
+        """Count what the network says of rows of a case (K, rows, *rest); its loss, 0 if nothing is known."""
         outputs = self.read(torch.from_numpy(tiled)[None].to(self.device))
-        return self.loss(outputs, target.to(self.device)).item(), outputs[0].cpu().numpy()
+        tally.add(outputs[0].cpu().numpy(), target.numpy())
+        if not bool(self.known(target).any()):
+            return 0.0
+        loss: float = self.loss(outputs, target[None].to(self.device)).item()
+        return loss
 
     def on_validation_epoch_end(self) -> None:
         """Means over the cases of all processes."""
@@ -262,11 +292,6 @@ class SegmentationTask(Task):
     It is the mean over cases of the mean Dice over foreground classes. A class that neither the case nor its
     prediction has leaves the case's mean, a case without any leaves the metric. A loss takes logits and ids,
     and ignores 255.
-
-    Large scenes are read, predicted and compared in bands of rows, see `predict_scene`. Their Dice is that of
-    the whole scene, from the pixels that all bands count. Their ``val/loss`` is the mean of the loss over
-    bands, each weighed by its labels: the loss of the whole where a loss is a mean over pixels; one of
-    regions or borders sees as much as a band at a time.
     """
 
     monitor = "val/dice"
@@ -277,30 +302,6 @@ class SegmentationTask(Task):
         """Where there is a label."""
         return target != IGNORE
 
-    def measure(self, outputs: np.ndarray, target: np.ndarray) -> tuple[float, ...]:
-        """The case's Dice."""
-        return (case_dice(outputs, target, self.data),)
-
-    def validate_scene(self, scene: Scene) -> tuple[float, ...] | None:
-        """Loss and Dice."""
-        dice, losses, labels = CaseDice(self.data), list[float](), list[int]()
-
-        def compare(logits: np.ndarray, mask: Tensor) -> None:
-            loss, outputs = self.compare(logits, mask[None])
-            losses.append(loss)
-            labels.append(int(self.known(mask).sum()))
-            dice.add(outputs, mask.numpy())
-
-        predict_scene(
-            self.tiles,
-            scene,
-            compare,
-            shown=self.model.shown,
-            tile=self.data.tile,
-            overlap=self.overlap,
-            batch_size=self.tile_batch,
-        )
-        if not labels:
-            return None
-        loss = math.fsum(a * b for a, b in zip(losses, labels, strict=True)) / sum(labels)
-        return loss, dice.value()
+    def tally(self, rows: int) -> Tally:
+        """Of the case's Dice."""
+        return CaseDice(self.data)

@@ -203,7 +203,9 @@ def test_loss_and_metrics_are_in_the_targets_unit() -> None:
     assert values.dtype == torch.float32
     assert values.flatten().tolist() == [-200, 200]
     target = np.array([[[-190.0, np.nan]]], np.float32)
-    assert task.measure(values[0].numpy(), target)[0] == 10
+    tally = task.tally(1)
+    tally.add(values[0].numpy(), target)
+    assert tally.values[0] == 10
     assert task.loss(values, torch.from_numpy(target)[None]) == 10
 
 

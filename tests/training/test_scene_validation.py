@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from unetzoo.datasets import SegmentationData, scenes
 from unetzoo.inference.contract import IGNORE
 from unetzoo.inference.tiling import predict_tiled
-from unetzoo.inference.windows import starts
-from unetzoo.losses import CrossEntropy, Dice
-from unetzoo.scene_rows import predict_scene
+from unetzoo.inference.windows import Network, starts
+from unetzoo.losses import CrossEntropy, Dice, PixelError
+from unetzoo.regression import RegressionTask
+from unetzoo.scene_rows import Scene, predict_scene
 from unetzoo.task import SegmentationTask, Task
 from unetzoo.training import train
 from unetzoo.unsupervised import UnsupervisedTask
@@ -32,6 +33,7 @@ Compose = Callable[..., DictConfig]
 Make = Callable[..., SegmentationData]
 
 TILE, WIDTH = (16, 16), 50
+PLACE = {name: rasterio.Affine(2, 0, place, 0, -2, place) for name, place in (("a", 0), ("b", 5000))}
 
 
 class Arrays:
@@ -46,6 +48,17 @@ class Arrays:
 
     def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         return self.x[:, first:last].copy(), self.mask[..., first:last, :].copy()
+
+
+def labelled(mask: Tensor) -> Tensor:
+    return mask != IGNORE
+
+
+def predicted(network: Network, scene: Scene, compare: Callable[..., None], **options: Any) -> None:
+    how: dict[str, Any] = {"channels": 1, "known": labelled, "shown": lambda image, target: image}
+    predict_scene(
+        network, scene, compare, **{**how, "tile": TILE, "overlap": 0.25, "batch_size": 4, **options}
+    )
 
 
 def blurred(batch: np.ndarray) -> np.ndarray:
@@ -72,20 +85,18 @@ def test_bands_follow_each_other_and_hold_what_tiles_of_the_whole_say(
         mask[int(rng.integers(layers)), top : top + 9, left : left + 9] = 1
     mask = mask if layers > 1 else mask[0]
     whole = predict_tiled(blurred, x, tile=TILE, overlap=overlap)
-    labelled = (mask != IGNORE).reshape(-1, *size).any(0)
-    row, seen = 0, 0
+    counts = (mask != IGNORE).reshape(-1, *size).any(0)
+    row = 0
 
     def compare(logits: np.ndarray, found: Tensor) -> None:
-        nonlocal row, seen
-        height = logits.shape[1]
-        row = next(r for r in range(row, size[0]) if np.array_equal(mask[..., r : r + height, :], found))
-        here = labelled[row : row + height]
-        np.testing.assert_allclose(logits[:, here], whole[:, row : row + height][:, here], rtol=1e-6)
-        row, seen = row + height, seen + int(here.sum())
+        nonlocal row
+        band = slice(row, row + logits.shape[1])
+        assert np.array_equal(mask[..., band, :], found)
+        np.testing.assert_allclose(logits[:, counts[band]], whole[:, band][:, counts[band]], rtol=1e-6)
+        row = band.stop
 
-    how: dict[str, Any] = {"tile": TILE, "overlap": overlap, "batch_size": batch_size}
-    predict_scene(blurred, Arrays(x, mask), compare, shown=lambda image, target: image, **how)
-    assert seen == labelled.sum()
+    predicted(blurred, Arrays(x, mask), compare, channels=2, overlap=overlap, batch_size=batch_size)
+    assert row == size[0]
 
 
 def test_network_is_not_asked_about_tiles_without_a_label() -> None:
@@ -97,14 +108,10 @@ def test_network_is_not_asked_about_tiles_without_a_label() -> None:
         calls.append(len(batch))
         return batch
 
-    def compare(logits: np.ndarray, found: Tensor) -> None:
-        assert logits.shape[1:] == found.shape
-
-    how: dict[str, Any] = {"shown": lambda image, target: image, "tile": TILE, "overlap": 0, "batch_size": 4}
-    predict_scene(network, Arrays(x, mask), compare, **how)
+    predicted(network, Arrays(x, mask), lambda *_: None, overlap=0)
     assert not calls
     mask[100, 100] = 1
-    predict_scene(network, Arrays(x, mask), compare, **how)
+    predicted(network, Arrays(x, mask), lambda *_: None, overlap=0)
     assert calls == [1]
 
 
@@ -121,10 +128,9 @@ def test_what_is_held_is_a_few_bands_whatever_the_height(layers: int | None) -> 
             shape = (last - first, width)
             return np.ones((1, *shape), np.float32), np.ones((layers, *shape) if layers else shape, np.uint8)
 
-    how: dict[str, Any] = {"tile": (32, width), "overlap": 0.25, "batch_size": 1}
     scene = Made(np.empty(0), np.empty(0))
     tracemalloc.start()
-    predict_scene(lambda b: b, scene, lambda *_: None, shown=lambda image, _: image, **how)
+    predicted(lambda b: b, scene, lambda *_: None, tile=(32, width), batch_size=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     band = 32 * width * 4  # bytes
@@ -137,7 +143,7 @@ def scene_set(folder: Path, *, multilabel: bool = False, classes: int = 3) -> Se
     (folder / "images").mkdir()
     (folder / "masks").mkdir()
     rows = ["image,mask,split,name,window"]
-    for name, place in (("a", 0), ("b", 5000)):
+    for name in ("a", "b"):
         image = rng.integers(1, 4000, (1, 61, WIDTH)).astype(np.uint16)
         image[:, :, 43:] = 0
         values = 2 if multilabel else classes
@@ -149,7 +155,7 @@ def scene_set(folder: Path, *, multilabel: bool = False, classes: int = 3) -> Se
             with rasterio.open(
                 folder / kind / f"{name}.tif",
                 "w",
-                transform=rasterio.Affine(2, 0, place, 0, -2, place),
+                transform=PLACE[name],
                 **options,
             ) as file:
                 file.write(array)
@@ -240,6 +246,36 @@ def test_scene_without_a_label_has_no_say(tmp_path: Path, monkeypatch: pytest.Mo
         file.write(np.full((1, 61, WIDTH), 9, np.uint8))
     task = segmentation("multiclass", CrossEntropy(activation="softmax"), data)
     assert validated(task, data) == validated(task, as_scenes(data, monkeypatch)) == []
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_predicted_images_of_scenes_have_the_errors_of_the_whole(
+    norm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene_set(tmp_path)
+    rng = np.random.default_rng(1)
+    for name in ("a", "b"):
+        target = rng.normal(0, 100, (2, 61, WIDTH)).cumsum(2).astype(np.float32)
+        target[0, 30:50, :40] = np.nan  # rows that windows of SSIM and whole tiles lie in
+        options = {"driver": "GTiff", "height": 61, "width": WIDTH, "dtype": "float32", "count": 2}
+        with rasterio.open(tmp_path / f"{name}.tif", "w", transform=PLACE[name], **options) as file:
+            file.write(target)
+    rows = [("a", "train", "a", ""), ("b", "val", "b", ""), ("b", "val", "part", "5 3 40 41")]
+    lines = [f"images/{i}.tif,{i}.tif,masks/{i}.tif,{split},{name},{w}" for i, split, name, w in rows]
+    (tmp_path / "m.csv").write_text("\n".join(["image,target,mask,split,name,window", *lines]))
+    data = SegmentationData(
+        root=tmp_path, manifest="m.csv", target={}, normalise={"method": "zscore"}, patch=TILE, bands=1
+    )
+    torch.manual_seed(0)
+    small = {"encoder.channels": [4, 8]}
+    model = create_model(
+        "unet", encoder="conv2d", head="regression", in_channels=1, num_classes=2, overrides=small
+    )
+    task = RegressionTask(model, PixelError(norm=norm), torch.optim.AdamW, data=data.spec)
+    whole = validated(task, data)
+    found = validated(task, as_scenes(data, monkeypatch))
+    assert len(found) == 2
+    np.testing.assert_allclose(found, whole, rtol=1e-6)
 
 
 def test_training_without_labels_sees_the_same_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

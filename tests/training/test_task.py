@@ -17,12 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from unetzoo import training
+from unetzoo.case_dice import case_dice
 from unetzoo.checkpoints import read_checkpoint
 from unetzoo.configs import ROOT
 from unetzoo.inference.contract import IGNORE, ClassSpec, DataSpec, Normalisation
 from unetzoo.inference.tiling import predict_tiled
 from unetzoo.losses import CrossEntropy
-from unetzoo.task import SegmentationTask, case_dice
+from unetzoo.task import SegmentationTask
 from unetzoo.training import train
 from unetzoo.zoo import create_model
 

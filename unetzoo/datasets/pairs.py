@@ -35,7 +35,7 @@ def open_pair(case: Case, spec: DataSpec) -> Iterator[Pair]:
     Raises:
         ValueError: As `read_case`.
     """
-    if case.target is None or not _is_large(case, spec):
+    if case.target is None or not is_large(case, spec):
         sample = read_case(case, spec)
         whole = sample.reference
         yield Pair(ImageSource(sample.image), lambda first, last: whole[:, first:last])
@@ -56,7 +56,7 @@ def open_pair(case: Case, spec: DataSpec) -> Iterator[Pair]:
             yield Pair(image, rows)
 
 
-def _is_large(case: Case, spec: DataSpec) -> bool:
+def is_large(case: Case, spec: DataSpec) -> bool:
     """Whether a case is read by rows, told from its header."""
     files = [file for file in (case.image, case.target, case.mask) if file is not None]
     if spec.ndim != 2 or not all(file.name.lower().endswith(SUFFIXES) for file in files):

@@ -11,6 +11,8 @@ from torch.utils.data import Dataset, default_collate
 from ..inference.windows import pad_to
 from .augment import Augment
 from .case import Case, counted
+from .pair_rows import PairRows
+from .pairs import is_large
 from .reader import CachingReader
 from .sampling import Draw, choose_window
 from .scenes import Scene
@@ -25,7 +27,7 @@ class Example(TypedDict):
     """(*size) int64, or (K, *size) if multilabel."""
     target: NotRequired[Tensor]
     """(K, *size) float32, NaN where it does not count."""
-    scene: NotRequired[Scene]
+    scene: NotRequired[Scene | PairRows]
     """Alone, of a whole case that is too large to be held: what reads it."""
     case: str
 
@@ -77,15 +79,23 @@ class WholeCases(Dataset[Example]):
 
     def __init__(self, cases: Sequence[Case], reader: CachingReader) -> None:
         self.cases, self.reader = list(cases), reader
+        self._pairs: dict[str, PairRows | None] = {}
 
     def __len__(self) -> int:
         return len(self.cases)
 
     def __getitem__(self, index: int) -> Example:
         case = self.cases[index]
-        if (scene := self.reader.scene(case)) is not None:
+        if (scene := self._pair(case) or self.reader.scene(case)) is not None:
             return {"scene": scene, "case": case.name}
         return _example(*self.reader(case), case)
+
+    def _pair(self, case: Case) -> PairRows | None:
+        spec = self.reader.spec
+        if case.name not in self._pairs:
+            by_rows = spec.target is not None and spec.resample is None and is_large(case, spec)
+            self._pairs[case.name] = PairRows(case, spec) if by_rows else None
+        return self._pairs[case.name]
 
 
 def one_case(examples: list[Example]) -> dict[str, Any]:
