@@ -1,11 +1,14 @@
 """A large raster is read by windows, with the same values as if it had been read whole."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 
 from unetzoo.datasets import scenes
 from unetzoo.datasets.datamodule import SegmentationData
@@ -15,6 +18,7 @@ from unetzoo.datasets.statistics import Limits, moments
 from unetzoo.datasets.survey import survey_images
 from unetzoo.inference import source
 from unetzoo.inference.contract import IGNORE
+from unetzoo.inference.image import read_mask
 
 Make = Callable[..., SegmentationData]
 
@@ -122,3 +126,27 @@ def test_what_scenes_tell_of_themselves_is_found_by_rows(
     assert found.std == pytest.approx(expected.std, rel=1e-12)
     rows = moments(cases, bands=expected.bands, nodata=None, limits=limits)
     assert np.array(rows) == pytest.approx(np.array(whole), rel=1e-12)
+
+
+def test_a_picture_of_a_mask_is_decoded_once(
+    large: SegmentationData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (case,) = large.cases("train")
+    assert case.mask is not None
+    whole = large.read(case)
+    with rasterio.open(case.mask) as file:
+        Image.fromarray(file.read(1)).save(case.mask.with_suffix(".png"))
+    case = replace(case, mask=case.mask.with_suffix(".png"))
+    asked: list[Path] = []
+
+    def read(path: Path, **options: Any) -> np.ndarray:
+        asked.append(path)
+        return read_mask(path, **options)
+
+    monkeypatch.setattr(scenes, "read_mask", read)
+    scene = Scene(case, large.spec, lambda size: False)
+    for first in range(0, 70, 14):
+        x, mask = scene.rows(first, first + 14)
+        assert np.array_equal(x, whole.x[:, first : first + 14])
+        assert np.array_equal(mask, whole.mask[first : first + 14])
+    assert asked == [case.mask]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def is_scene(case: Case, spec: DataSpec) -> bool:
     """Whether a case is read by windows, told from its header."""
     if spec.ndim != 2 or spec.target is not None or spec.resample is not None:
         return False
-    if not case.image.name.lower().endswith(SUFFIXES) or case.mask is None or is_vector(case.mask):
+    if not _is_raster(case.image) or case.mask is None or is_vector(case.mask):
         return False
     size = image_size(case.image) if case.window is None else [w.stop - w.start for w in case.window]
     return size[0] * size[1] >= LARGE and all(n >= t for n, t in zip(size, spec.tile, strict=True))
@@ -132,13 +133,20 @@ class Scene:
     def _mask(self, window: Window, valid: np.ndarray) -> np.ndarray:
         spec, path = self.spec, self.case.mask
         assert path is not None
-        raw = read_mask(path, window=window)
+        inside: tuple[Any, ...] = (..., *window)
+        raw = read_mask(path, window=window) if _is_raster(path) else self._picture[inside]
         if not spec.multilabel and raw.ndim > 2 and (raw == raw[:1]).all():
             raw = raw[0]  # a grey mask saved as colour
         options: dict[str, Any] = {"ignore_index": spec.ignore_index, "multilabel": spec.multilabel}
         mask = encode(raw, 2, spec.classes, **options)
         mask[..., ~valid] = IGNORE
         return mask
+
+    @cached_property
+    def _picture(self) -> np.ndarray:
+        """The ids of a mask that is decoded whole, since its format has no other way."""
+        assert self.case.mask is not None
+        return read_mask(self.case.mask)
 
     def _around(self, pixels: np.ndarray, patch: Sequence[int], rng: np.random.Generator) -> Window:
         return around(int(pixels[rng.integers(len(pixels))]), self.size, patch)
@@ -172,6 +180,10 @@ class Scene:
                     chosen = rng.permutation(len(y))[:share]
                     places.append((y[chosen] + top) * self.size[1] + x[chosen] + left)
         return [rng.permutation(np.concatenate(places))[:_REMEMBERED] for places in found]
+
+
+def _is_raster(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def _nothing(size: int) -> bool:
