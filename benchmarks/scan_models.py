@@ -3,8 +3,9 @@
     python -m benchmarks.scan_models --threads 2
 
 Forward, backward and a step of AdamW on a batch of 4 x 3 x 256 x 256, float32. "identity" is the network
-whose scans hand on what they get, their terms still projected (nothing flows back into those); "nothing"
-lacks the projections, too. "torch" runs the scans without the compiled kernels, once. The other columns take
+whose scans hand on what they get, with all else as it is: their terms are projected, and gradients (zeros) go
+back through the projections. "forwards" projects the terms and lets nothing back, "nothing" has no
+projections either. "torch" runs the scans without the compiled kernels, once. The other columns take
 turns and are medians of the rounds, in a process that keeps the memory it frees, as training does.
 """
 
@@ -12,7 +13,7 @@ import argparse
 import copy
 import time
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import torch
@@ -33,6 +34,31 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+class Identity(torch.autograd.Function):
+    """The first tensor; zeros, made once, are the gradients of the others."""
+
+    zeros: ClassVar[dict[torch.Size, Tensor]] = {}
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, *terms: Any) -> Tensor:
+        """``u``."""
+        ctx.terms = [t.shape if isinstance(t, Tensor) else None for t in terms]
+        return u.view_as(u)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Any:
+        """``dy``, and zeros."""
+        made = (None if shape is None else zeros(shape) for shape in ctx.terms)
+        return dy, *made
+
+
+def zeros(shape: torch.Size) -> Tensor:
+    """The same tensor for the same shape."""
+    if shape not in Identity.zeros:
+        Identity.zeros[shape] = torch.zeros(shape)
+    return Identity.zeros[shape]
+
+
 class HandOn(nn.Module):
     """The input."""
 
@@ -51,25 +77,27 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     keep_freed_memory()
-    print(
-        "| network | nothing, s | identity, s | torch, s | kernel, s | kernel / identity | kernel / nothing |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    columns = "nothing, s", "forwards, s", "identity, s", "torch, s", "kernel, s"
+    shares = "kernel / identity", "kernel / forwards", "kernel / nothing"
+    print("| " + " | ".join(["network", *columns, *shares]) + " |")
+    print("|---|" + "---:|" * 8)
     for name, (model, options) in NETWORKS.items():
         torch.manual_seed(0)
         scanned = create_model(model, in_channels=3, classes=2, **options)
         steps = {"nothing": step_of(without_scans(scanned)), "kernel": step_of(scanned)}
-        steps["identity"] = handed_on(steps["kernel"])
+        steps["forwards"] = handed_on(steps["kernel"], lambda u, *terms: u)
+        steps["identity"] = handed_on(steps["kernel"], Identity.apply)
         times: dict[str, list[float]] = {key: [] for key in steps}
         for round_ in range(args.rounds + 1):
             for key, step in steps.items():
                 seconds = step()
                 if round_:
                     times[key].append(seconds)
-        nothing, kernel, identity = (median(times[key]) for key in steps)
+        nothing, kernel, forwards, identity = (median(times[key]) for key in steps)
         slow = without_kernels(steps["kernel"])
-        row = f"{nothing:.2f} | {identity:.2f} | {slow:.1f} | {kernel:.2f}"
-        print(f"| {name} | {row} | {kernel / identity:.2f} | {kernel / nothing:.2f} |", flush=True)
+        row = f"{nothing:.2f} | {forwards:.2f} | {identity:.2f} | {slow:.1f} | {kernel:.2f}"
+        ratios = " | ".join(f"{kernel / other:.2f}" for other in (identity, forwards, nothing))
+        print(f"| {name} | {row} | {ratios} |", flush=True)
 
 
 def without_scans(network: nn.Module) -> nn.Module:
@@ -82,13 +110,13 @@ def without_scans(network: nn.Module) -> nn.Module:
     return network
 
 
-def handed_on(step: Any) -> Any:
-    """The step with the identity in the place of every scan."""
+def handed_on(step: Any, scan: Any) -> Any:
+    """The step with something else in the place of every scan."""
 
     def run() -> float:
         with (
-            patch.object(state_space, "selective_scan", lambda u, *terms, **options: u),
-            patch.object(state_space, "directional_scan", lambda tokens, *terms: tokens),
+            patch.object(state_space, "selective_scan", lambda u, *terms, **options: scan(u, *terms)),
+            patch.object(state_space, "directional_scan", lambda tokens, *terms: scan(tokens, *terms)),
         ):
             return float(step())
 
