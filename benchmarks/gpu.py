@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from benchmarks.scan import in_torch, interleaved, sequences, unbind
+from benchmarks.scan import in_torch, sequences, unbind
 from torch import Tensor
 
+from unetzoo.bench.timing import interleaved
 from unetzoo.ops import selective_scan, ssd
 from unetzoo.ops.selective_scan.export_forms import as_doubling
 from unetzoo.ops.ssd import ssd_step_by_step
@@ -72,7 +73,8 @@ def rows(inputs: list[Tensor], definition: Run, forms: dict[str, Form], rounds: 
     ahead = interleaved({k: partial(finished, f.run, lying[k]) for k, f in forms.items()}, rounds)
     whole = interleaved({k: partial(finished, backwards, f.run, lying[k]) for k, f in forms.items()}, rounds)
     return [
-        f"{k} | {ahead[k]:.3f} | {whole[k]:.3f} | {errors[k][0]:.0e} | {max(errors[k][1:]):.0e}"
+        f"{k} | {1e3 * ahead[k].median:.3f} | {1e3 * whole[k].median:.3f} | "
+        f"{errors[k][0]:.0e} | {max(errors[k][1:]):.0e}"
         for k in forms
     ]
 

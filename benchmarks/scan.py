@@ -13,7 +13,6 @@ baseline chooses a narrower kernel; --keep-memory measures in a process that kee
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from benchmarks.peak import MIB, QUIET, peak_rise
 from torch import Tensor, nn
 
 from unetzoo.allocation import keep_freed_memory
+from unetzoo.bench.timing import Time, interleaved
 from unetzoo.ops import native, selective_scan, selective_scan_fn
 from unetzoo.ops.selective_scan import recorded_as, scan_step_by_step, segments
 from unetzoo.ops.selective_scan.export_forms import FORMS
@@ -90,8 +90,14 @@ def eager(threads: int, rounds: int) -> None:
                 {k: partial(run, f, first if k == CHANNELS_FIRST else inputs) for k, f in taken.items()},
                 rounds,
             )
-            cells = [f"{times[k]:.1f}" if k in times else "-" for k in forms]
-            print(f"| {shape} | {name} | {' | '.join(cells)} | {times['mambapy'] / times['kernel']:.0f} |")
+            cells = [ms(times[k]) if k in times else "-" for k in forms]
+            ratio = times["mambapy"].median / times["kernel"].median
+            print(f"| {shape} | {name} | {' | '.join(cells)} | {ratio:.0f} |")
+
+
+def ms(taken: Time) -> str:
+    """Milliseconds of a cell."""
+    return f"{1e3 * taken.median:.1f}"
 
 
 def memory(threads: int, rounds: int) -> None:
@@ -139,7 +145,7 @@ def quadratic(threads: int, rounds: int) -> None:
     for length in (256, 512, 1024):
         inputs = sequences(1, 64, length)
         times = interleaved({k: partial(both, f, inputs) for k, f in forms.items()}, min(rounds, 3))
-        print(f"| {length} | {' | '.join(f'{t:.1f}' for t in times.values())} |")
+        print(f"| {length} | {' | '.join(map(ms, times.values()))} |")
 
 
 def exported(threads: int, rounds: int) -> None:
@@ -160,7 +166,7 @@ def exported(threads: int, rounds: int) -> None:
             inputs = sequences(1, width, length)
             feeds = dict(zip(NAMES, (t.numpy() for t in inputs), strict=True))
             times = interleaved({k: partial(answer, s, feeds) for k, s in sessions.items()}, rounds)
-            print(f"| {(width, length)} | {' | '.join(f'{t:.1f}' for t in times.values())} |")
+            print(f"| {(width, length)} | {' | '.join(map(ms, times.values()))} |")
 
 
 def answer(session: Any, feeds: dict[str, Any]) -> None:
@@ -200,18 +206,6 @@ def sequences(batch: int, width: int, length: int) -> Inputs:
     A = -torch.arange(1.0, STATES + 1).repeat(width, 1)
     B, C = (torch.randn(batch, length, STATES, generator=made) for _ in "BC")
     return u, delta, A, B, C
-
-
-def interleaved(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each, or of the seconds it returns, in turns, after one round to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(rounds + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            inner = run()
-            if round_:
-                times[name].append(1e3 * (inner or time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def forward(form: Form, inputs: Inputs) -> None:
