@@ -40,9 +40,8 @@ def interleaved(
             for call in range(calls):
                 start = clock()
                 own = run()
-                taken = own if isinstance(own, float) else clock() - start
                 if round_ and (call or calls == 1):
-                    times[name].append(taken)
+                    times[name].append(own if isinstance(own, float) else clock() - start)
     return {name: _summary(values) for name, values in times.items()}
 
 

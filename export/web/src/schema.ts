@@ -11,15 +11,15 @@ export interface Reader<T> {
 type Shape = Record<string, Reader<unknown>>;
 type Fields<S extends Shape> = { [K in keyof S]: S[K] extends Reader<infer V> ? V : never };
 
-export const text = kind("str", (value): value is string => typeof value === "string");
-export const number = kind("float", (value): value is number => typeof value === "number");
-export const whole = kind("int", (value): value is number => Number.isSafeInteger(value));
-export const flag = kind("bool", (value): value is boolean => typeof value === "boolean");
+export const text = kind("text", (value): value is string => typeof value === "string");
+export const number = kind("a number", (value): value is number => typeof value === "number");
+export const whole = kind("a whole number", (value): value is number => Number.isSafeInteger(value));
+export const flag = kind("true or false", (value): value is boolean => typeof value === "boolean");
 
 export function list<T>(inner: Reader<T>): Reader<T[]> {
   return {
     read(value, where) {
-      if (!Array.isArray(value)) throw wrong(value, where, "list");
+      if (!Array.isArray(value)) throw wrong(value, where, "a list");
       return value.map((item, i) => inner.read(item, `${where}[${i}]`));
     },
   };
@@ -29,7 +29,7 @@ export function list<T>(inner: Reader<T>): Reader<T[]> {
 export function values<T>(inner: Reader<T>): Reader<Record<string, T>> {
   return {
     read(value, where) {
-      if (!isMapping(value)) throw wrong(value, where, "mapping");
+      if (!isMapping(value)) throw wrong(value, where, "a mapping");
       const given = Object.entries(value);
       return Object.fromEntries(given.map(([key, item]) => [key, inner.read(item, `${where}.${key}`)]));
     },
@@ -66,10 +66,10 @@ export function record<S extends Shape>(shape: S): Reader<Fields<S>> {
   };
 }
 
-function kind<T>(name: string, is: (value: unknown) => value is T): Reader<T> {
+function kind<T>(words: string, is: (value: unknown) => value is T): Reader<T> {
   return {
     read(value, where) {
-      if (!is(value)) throw wrong(value, where, name);
+      if (!is(value)) throw wrong(value, where, words);
       return value;
     },
   };
@@ -80,5 +80,5 @@ function isMapping(value: unknown): value is Record<string, unknown> {
 }
 
 function wrong(value: unknown, where: string, wanted: string): UserError {
-  return new UserError(`${where} is ${JSON.stringify(value)} but must be of kind ${wanted}`);
+  return new UserError(`${where} is ${JSON.stringify(value)} but must be ${wanted}`);
 }
