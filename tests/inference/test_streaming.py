@@ -255,8 +255,8 @@ def test_memory_does_not_grow_with_the_height_and_stays_below_what_was_told(
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         told.append(need)
-    # the image alone grows by 0.6 to 6 MB, its logits by ten times that
-    assert peaks[1] < 1.05 * peaks[0] + 250_000
+    # the image alone grows by 0.6 to 6 MB, its logits by ten times that; which thread is ahead moves a tenth
+    assert peaks[1] < 1.2 * peaks[0] + 250_000
     assert told[1] == pytest.approx(told[0], rel=0.01)
     assert peaks[1] < 1.15 * told[1] + 300_000
 
