@@ -1,6 +1,9 @@
 """Predicted images of scenes: what is read, predicted and compared by rows has the errors of the whole."""
 
+import base64
 import csv
+import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image as Pillow
 
 from unetzoo.datasets import SegmentationData, pairs, scenes
 from unetzoo.evaluation import evaluate_images
+from unetzoo.evaluation.differences import HIGH, LOW, UNKNOWN, ZERO, Compared, views
 from unetzoo.inference import Predictor
-from unetzoo.inference.contract import Contract
+from unetzoo.inference.contract import Contract, DataSpec, ImageTarget, Normalisation
+from unetzoo.inference.geometry import Image, PictureGeometry
+from unetzoo.inference.source import ImageSource
 
 SIZE = (75, 90)
 PLACE = rasterio.Affine(2, 0, 4e5, 0, -2, 5e6)
@@ -84,6 +91,10 @@ def test_scenes_by_rows_have_the_errors_of_the_whole(
     for one, other in zip(*tables, strict=True):
         assert one[:2] == other[:2]
         assert one[0] == "case" or [*map(float, one[2:])] == pytest.approx([*map(float, other[2:])], rel=1e-5)
+    pages = [(tmp_path / name / "report.html").read_text() for name in ("whole", "rows")]
+    pictures = [re.findall(r"data:image/\w+;base64,[^'\"]+", page) for page in pages]
+    assert len(pictures[0]) == 2 * 4
+    assert pictures[0] == pictures[1]
 
 
 def test_rows_of_a_target_are_those_of_the_sample(
@@ -102,6 +113,48 @@ def test_rows_of_a_target_are_those_of_the_sample(
                 np.testing.assert_array_equal(
                     pair.image.read(first, last).data, sample.image.data[:, first:last]
                 )
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1500, 2100), (5, 8, 6)])
+def test_pictures_of_rows_are_those_of_the_whole(size: tuple[int, ...]) -> None:
+    whole = np.random.default_rng(0).random((2, *size), np.float32)
+    for axis, view in enumerate(views(size)):
+        parts = [view.of(whole[:, first : first + 3], first) for first in range(0, size[0], 3)]
+        found = np.concatenate(parts, axis=1)
+        if len(size) == 3:
+            np.testing.assert_array_equal(found.squeeze(axis + 1), whole.take(size[axis] // 2, axis + 1))
+        else:
+            step = -(-max(size) // 1024)
+            np.testing.assert_array_equal(found, whole[:, ::step, ::step])
+
+
+def test_errors_are_signed_and_unknown_where_there_is_no_target() -> None:
+    spec = DataSpec(
+        ndim=2,
+        bands=("mr",),
+        normalisation=Normalisation("zscore"),
+        classes=(),
+        tile=(8, 8),
+        target=ImageTarget(("ct",), (0.0,), (1.0,), (-1000.0, 3000.0), "HU"),
+    )
+    target = np.zeros((1, 64, 64), np.float32)
+    target[:, :8] = np.nan
+    prediction = np.zeros_like(target)
+    prediction[:, 16:32], prediction[:, 32:48] = 50, -50
+    compared = Compared((64, 64))
+    compared.add(prediction, target, 0)
+    (panel,) = compared.draw(
+        ImageSource(Image(target, np.ones((64, 64), bool), (), None, "px", PictureGeometry((64, 64)))), spec
+    )
+    assert panel.caption == "errors from -50 (blue) to +50 HU (red)"
+    layer = Pillow.open(io.BytesIO(base64.b64decode(panel.errors.partition(",")[2]))).convert("RGBA")
+    colours = np.asarray(layer.resize((64, 64), Pillow.Resampling.NEAREST))[:, 5]
+    assert [tuple(colours[row]) for row in (4, 12, 24, 40)] == [
+        UNKNOWN,
+        (*ZERO, 255),
+        (*HIGH, 255),
+        (*LOW, 255),
+    ]
 
 
 @pytest.mark.parametrize(("kind", "size"), [("target", (60, 90)), ("body", (75, 95))])

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image as Pillow
 from tests.evaluation.conftest import make_image, make_spec, square
 
-from unetzoo.evaluation.overlays import ERRORS, SIDE, Overlays, draw, shown_bands
+from unetzoo.evaluation.overlays import ERRORS, draw
+from unetzoo.evaluation.pictures import SIDE, Panels, shown_bands
 from unetzoo.inference.contract import IGNORE, ClassSpec
 
 
@@ -18,7 +19,7 @@ def decode(uri: str) -> np.ndarray:
     return np.asarray(picture if picture.format == "JPEG" else picture.convert("RGBA"))
 
 
-def draw_labels(reference: np.ndarray, prediction: np.ndarray, **spec: object) -> Overlays:
+def draw_labels(reference: np.ndarray, prediction: np.ndarray, **spec: object) -> Panels:
     data = make_spec(("background", "cell", "core"))
     (overlays,) = draw(make_image(reference[None].astype(np.float32)), reference, prediction, data, (1, 2))
     return overlays

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unetzoo.evaluation.charts import histogram, line_chart, ticks
 from unetzoo.evaluation.curves import read_curves
 from unetzoo.evaluation.gallery import Gallery, extremes
-from unetzoo.evaluation.overlays import Overlays
+from unetzoo.evaluation.pictures import Panels
 from unetzoo.evaluation.table import CaseResult
 from unetzoo.metrics import ClassScore
 
@@ -22,14 +22,14 @@ def case(name: str, dice: float) -> CaseResult:
     return CaseResult(name, name, (score,))
 
 
-def picture(name: str) -> tuple[Overlays, ...]:
-    return (Overlays(1, 1, "", "", "", "", name),)
+def picture(name: str) -> tuple[Panels, ...]:
+    return (Panels(1, 1, "", "", "", "", name),)
 
 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.5, 1.0, math.nan]), max_size=30), st.integers(1, 5))
 def test_streaming_finds_the_same_cases_as_sorting_all(values: list[float], count: int) -> None:
     results = [case(f"c{i}", value) for i, value in enumerate(values)]
-    gallery = Gallery(count)
+    gallery = Gallery[CaseResult](count)
     for result in results:
         gallery.offer(result, lambda name=result.name: picture(name))  # type: ignore[misc]
         assert len(gallery.pictures) <= 2 * count

@@ -9,7 +9,7 @@ usage: unetzoo eval ckpt=... [split=test] [out=...] [key=value ...]
   torchrun --nproc-per-node 4 -m unetzoo eval ckpt=best.ckpt     by four processes, the same table
 
 The data is what the model was trained on, as its file says, changed by data.key=value. Writes cases.csv,
-summary.json and, for classes, report.html, which opens without network.
+summary.json and report.html, which opens without network.
 """
 
 from pathlib import Path
@@ -54,6 +54,7 @@ def _measure(cfg: DictConfig, chosen: str | None) -> int:
     options: dict[str, Any] = {
         "flips": cfg.flips,
         "batch_size": cfg.batch_size,
+        "run_dir": run_folder(ckpt),
         "checkpoint": ckpt if ckpt.is_file() else None,
     }
     if spec.target is not None:
@@ -62,13 +63,13 @@ def _measure(cfg: DictConfig, chosen: str | None) -> int:
             return 0
         print(images.text())
     else:
-        options |= {"empty": cfg.empty, "nsd_tolerance": cfg.nsd_tolerance, "run_dir": run_folder(ckpt)}
+        options |= {"empty": cfg.empty, "nsd_tolerance": cfg.nsd_tolerance}
         options |= {"metrics": data.metrics if cfg.metrics is None else list(cfg.metrics)}
         summary = evaluate(predictor, data, cfg.split, out, parquet=cfg.parquet, **options)
         if not first():
             return 0
         print(summary.text())
-        print(f"report      {out / 'report.html'}")
+    print(f"report      {out / 'report.html'}")
     print(f"table       {out / 'cases.csv'}")
     if ckpt.suffix != ".onnx":
         print(f"next        unetzoo export ckpt={ckpt}")

@@ -34,15 +34,21 @@ def line_chart(curves: Mapping[str, Curve], *, x_label: str, mark: float | None 
     return chart.text()
 
 
-def histogram(values: Sequence[float], *, x_label: str, bins: int = 20) -> str:
-    """How many of the values, each from 0 to 1, fall into each bin; a dashed line marks the median."""
-    counts, edges = np.histogram(values, bins=bins, range=(0, 1))
-    chart = _Chart([0, 0.2, 0.4, 0.6, 0.8, 1], ticks([0, float(counts.max())], whole=True), x_label)
+def histogram(
+    values: Sequence[float],
+    *,
+    x_label: str,
+    bins: int = 20,
+    axis: Sequence[float] = (0, 0.2, 0.4, 0.6, 0.8, 1),
+) -> str:
+    """How many of the values fall into each bin between the axis's ends; a dashed line marks the median."""
+    counts, edges = np.histogram(values, bins=bins, range=(axis[0], axis[-1]))
+    chart = _Chart(list(axis), ticks([0, float(counts.max())], whole=True), x_label)
     for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
             left, top = chart.x(low) + 0.8, chart.y(count)
             size = {"width": chart.x(high) - 0.8 - left, "height": chart.y(0) - top}
-            chart.add("rect", "bar", f"{low:.2f} to {high:.2f}: {count}", x=left, y=top, **size)
+            chart.add("rect", "bar", f"{low:.4g} to {high:.4g}: {count}", x=left, y=top, **size)
     chart.mark(float(np.median(values)))
     return chart.text()
 

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from unetzoo import __version__
 from unetzoo.evaluation.charts import scatter
-from unetzoo.evaluation.report import template
+from unetzoo.evaluation.page import write_page
 from unetzoo.evaluation.summary import number, plain, write_summary
 from unetzoo.evaluation.tables import Evaluation, field_of, require_same_cases
-from unetzoo.inference.files import replacing
 from unetzoo.inference.jobs import make_folder
 from unetzoo.metrics import DRAWS, EXTRAS, FRACTION, Interval, bootstrap, macro, mean, per_image
 from unetzoo.metrics.testing import holm, signed_rank
@@ -222,11 +220,8 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     """Write ``comparison.json`` and ``comparison.html``, one file that opens offline."""
     make_folder(folder)
     write_summary(folder / "comparison.json", comparison.to_dict())
-    page = template("comparison").render(
-        version=__version__, comparison=comparison, charts=_charts(comparison), costs=COSTS
-    )
-    with replacing(folder / "comparison.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    values = {"comparison": comparison, "charts": _charts(comparison), "costs": COSTS}
+    write_page(folder / "comparison.html", "comparison", **values)
 
 
 def _charts(comparison: Comparison) -> list[tuple[str, str]]:

@@ -15,7 +15,8 @@ from unetzoo.evaluation.cost import memory_mb, parameters_of
 from unetzoo.evaluation.curves import read_curves
 from unetzoo.evaluation.gallery import Gallery, middle
 from unetzoo.evaluation.gather import first, gather, share
-from unetzoo.evaluation.overlays import Overlays, draw
+from unetzoo.evaluation.overlays import draw
+from unetzoo.evaluation.pictures import Panels
 from unetzoo.evaluation.protocol import OF_OBJECTS, settle
 from unetzoo.evaluation.protocol import Protocol as Rules
 from unetzoo.evaluation.report import write_report
@@ -138,7 +139,7 @@ def evaluate(
     make_folder(out_dir)
     started = time.perf_counter()
     study = _Study(predictor, data, protocol, flips=flips, batch_size=batch_size)
-    own, gallery = list[CaseResult](), Gallery()
+    own, gallery = list[CaseResult](), Gallery[CaseResult]()
     mine = share(cases)
     bar = Bar(len(mine))
     for case in mine:
@@ -183,7 +184,7 @@ class _Part(NamedTuple):
     """
 
     name: str
-    gallery: Gallery
+    gallery: Gallery[CaseResult]
     seconds: float
     pixels: int
 
@@ -202,7 +203,7 @@ class _Study:
 
     def __call__(
         self, case: Any, progress: Callable[[int, int], None] | None = None
-    ) -> tuple[CaseResult, Callable[[], tuple[Overlays, ...]]]:
+    ) -> tuple[CaseResult, Callable[[], tuple[Panels, ...]]]:
         """The result, and what draws it."""
         protocol, spec = self.protocol, self.data.spec
         sample = self.data.read(case)

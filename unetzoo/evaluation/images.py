@@ -1,27 +1,34 @@
 """Predict the target image of every case of a split, and measure how far off it is."""
 
 import csv
-import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from unetzoo.evaluation.cost import memory_mb, parameters_of
+from unetzoo.evaluation.curves import read_curves
+from unetzoo.evaluation.differences import Compared
 from unetzoo.evaluation.evaluate import Cases, cases_of, origin_of
+from unetzoo.evaluation.gallery import Gallery, middle
 from unetzoo.evaluation.gather import first, gather, share
+from unetzoo.evaluation.image_report import write_image_report
+from unetzoo.evaluation.image_summary import CaseErrors, ImageSummary
+from unetzoo.evaluation.pictures import Panels
 from unetzoo.evaluation.protocol import same
-from unetzoo.evaluation.summary import Origin, many, number, plain, write_summary
+from unetzoo.evaluation.summary import write_summary
 from unetzoo.inference.contract import Contract
 from unetzoo.inference.files import replacing
 from unetzoo.inference.jobs import make_folder
 from unetzoo.inference.progress import Bar
-from unetzoo.metrics import DRAWS, ImageErrors, ImageTally, Interval, bootstrap, mean
+from unetzoo.metrics import ImageErrors, ImageTally, bootstrap, mean
 
-__all__ = ["ImageSummary", "PredictsImages", "evaluate_images"]
+__all__ = ["PredictsImages", "evaluate_images"]
 
 
 class PredictsImages(Protocol):
@@ -51,64 +58,6 @@ class Pairs(Cases, Protocol):
         """A case: ``image``, and ``target`` from the first row to the one after the last."""
 
 
-class CaseErrors(NamedTuple):
-    """One row of the table."""
-
-    name: str
-    group: str
-    errors: ImageErrors
-
-
-@dataclass(frozen=True)
-class ImageSummary:
-    """Result of an evaluation; the same as ``summary.json``.
-
-    Args:
-        unit: Of the mean absolute error.
-        means: Over cases of each measure; cases without a pixel that counts have no part.
-        intervals: 95 % bootstrap intervals of these, whole groups drawn.
-    """
-
-    origin: Origin
-    unit: str
-    value_range: tuple[float, float]
-    n_cases: int
-    n_groups: int
-    means: dict[str, float]
-    intervals: dict[str, Interval]
-    seed: int
-    flips: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; numbers that do not exist are None."""
-        values = asdict(self)
-        low, high = self.value_range
-        draws = f"{DRAWS} draws of {self.n_groups} groups, seed {self.seed}"
-        definitions = {
-            "means": "Over cases, of the pixels whose target counts.",
-            "mae": f"Mean absolute error in {self.unit or 'the units of the files'}.",
-            "psnr": f"10 log10(({high:g} - {low:g})^2 / mean squared error), in dB.",
-            "ssim": f"Structural similarity of images from {low:g} to {high:g}; both are {low:g} elsewhere.",
-            "intervals": f"95 % studentised bootstrap of the mean: {draws}.",
-        }
-        found: dict[str, Any] = plain({**values.pop("origin"), **values, "definitions": definitions})
-        return found
-
-    def text(self) -> str:
-        """A few lines for the terminal."""
-        origin = self.origin
-        lines = [
-            f"{origin.model} on {origin.data}, split {origin.split}: "
-            f"{many(self.n_cases, 'case')} in {many(self.n_groups, 'group')}",
-            "".ljust(14) + "mean".rjust(14) + "  95 %",
-        ]
-        for field, heading in (("mae", f"MAE {self.unit}".strip()), ("psnr", "PSNR dB"), ("ssim", "SSIM")):
-            low, high = self.intervals[field]
-            interval = "" if math.isnan(low) else f"  {low:.4f} to {high:.4f}"
-            lines.append(heading.ljust(14) + number(self.means[field]).rjust(14) + interval)
-        return "\n".join(lines)
-
-
 def evaluate_images(
     predictor: PredictsImages,
     data: Pairs,
@@ -118,16 +67,19 @@ def evaluate_images(
     flips: bool = False,
     batch_size: int = 4,
     seed: int = 0,
+    run_dir: Path | None = None,
     checkpoint: Path | None = None,
 ) -> ImageSummary:
     """Measure a model on every whole case of a split; nothing is chosen or tuned here.
 
-    Writes ``cases.csv`` (one row per case) and ``summary.json``. PSNR and SSIM are relative to the range of
-    the model's contract. Large scenes are read, predicted and compared some rows at a time.
+    Writes ``cases.csv`` (one row per case), ``summary.json`` and ``report.html`` (opens offline). PSNR and
+    SSIM are relative to the range of the model's contract. Large scenes are read, predicted and compared some
+    rows at a time.
 
     Args:
         flips: Predict the mean over flipped copies.
         seed: Of the bootstrap.
+        run_dir: Run whose ``metrics.csv`` gives the training curves.
         checkpoint: File the model came from; its hash goes into the summary.
 
     Raises:
@@ -145,24 +97,26 @@ def evaluate_images(
     out_dir = Path(out_dir)
     make_folder(out_dir)
     started = time.perf_counter()
-    own: list[CaseErrors] = []
+    study = partial(_study, predictor, data, flips=flips, batch_size=batch_size)
+    own, gallery = list[CaseErrors](), Gallery[CaseErrors]()
     mine = share(cases)
     bar = Bar(len(mine))
     for case in mine:
         bar.start(case.name)
-        with data.pair(case) as pair:
-            predictor.check(pair.image, case.name)
-            compared = _Compared(pair, trained.target.value_range)
-            how: dict[str, Any] = {"flips": flips, "batch_size": batch_size, "progress": bar.part}
-            predictor.hand_values(pair.image, compared, **how)
-        own.append(CaseErrors(case.name, case.group, compared.tally.errors))
+        with study(case, progress=bar.part) as (row, draw):
+            own.append(row)
+            gallery.offer(row, draw)
         bar.finish()
     bar.close()
-    rows = gather(own, lambda row: row.name, [case.name for case in cases])
+    names = [case.name for case in cases]
+    rows = gather(own, lambda row: row.name, names)
+    parts = gather([_Part(mine[0].name, gallery)] if mine else [], lambda part: part.name, names)
+    gallery.join([part.gallery for part in parts], names)
     groups = [row.group for row in rows]
     columns = {f: np.array([getattr(row.errors, f) for row in rows]) for f in ImageErrors._fields}
+    origin = origin_of(predictor.contract, data, split, checkpoint, time.perf_counter() - started)
     summary = ImageSummary(
-        origin=origin_of(predictor.contract, data, split, checkpoint, time.perf_counter() - started),
+        origin=replace(origin, parameters=parameters_of(predictor), memory_mb=memory_mb()),
         unit=trained.target.unit,
         value_range=trained.target.value_range,
         n_cases=len(rows),
@@ -173,22 +127,52 @@ def evaluate_images(
         flips=flips,
     )
     if first():
+        by_name = {case.name: case for case in cases}
+        for row in middle(rows, 2, gallery.pictures):  # which they are is known in the end alone
+            with study(by_name[row.name]) as (_, draw):
+                gallery.add_middle(row, draw())
+        curves = read_curves(run_dir / "metrics.csv") if run_dir else {}
         _write_cases(out_dir / "cases.csv", rows, summary.unit)
         write_summary(out_dir / "summary.json", summary.to_dict())
+        config = predictor.contract.config
+        write_image_report(out_dir / "report.html", summary, rows, gallery, curves, config)
     return summary
 
 
-class _Compared:
+class _Part(NamedTuple):
+    """What a process has beside its results; the name is that of its first case."""
+
+    name: str
+    gallery: Gallery[CaseErrors]
+
+
+@contextmanager
+def _study(
+    predictor: PredictsImages, data: Pairs, case: Any, **how: Any
+) -> Iterator[tuple[CaseErrors, Callable[[], tuple[Panels, ...]]]]:
+    """The result of a case, and what draws it while its files are open."""
+    spec = predictor.contract.data
+    assert spec.target is not None
+    with data.pair(case) as pair:
+        predictor.check(pair.image, case.name)
+        rows = _Rows(pair, spec.target.value_range)
+        predictor.hand_values(pair.image, rows, **how)
+        yield CaseErrors(case.name, case.group, rows.tally.errors), partial(rows.shown.draw, pair.image, spec)
+
+
+class _Rows:
     """Takes the rows of a predicted image, and compares each with its target."""
 
     def __init__(self, pair: Any, value_range: tuple[float, float]) -> None:
-        self.tally, self._target = ImageTally(pair.image.size[0], value_range), pair.target
-        self._row = 0
+        self.tally, self.shown = ImageTally(pair.image.size[0], value_range), Compared(pair.image.size)
+        self._target, self._row = pair.target, 0
 
     def append(self, piece: np.ndarray) -> None:
         """The next rows (K, rows, *rest)."""
         first, self._row = self._row, self._row + piece.shape[1]
-        self.tally.add(piece, self._target(first, self._row))
+        target = self._target(first, self._row)
+        self.tally.add(piece, target)
+        self.shown.add(piece, target, first)
 
 
 def _write_cases(path: Path, rows: Sequence[CaseErrors], unit: str) -> None:

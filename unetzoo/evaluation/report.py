@@ -1,25 +1,22 @@
-"""``report.html``: one file with everything in it, that opens offline."""
+"""``report.html`` of classes."""
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from unetzoo import __version__
-from unetzoo.evaluation.charts import COLOURS, histogram, line_chart, reliability_chart
+from unetzoo.evaluation.charts import COLOURS, histogram, reliability_chart
 from unetzoo.evaluation.curves import Curve
 from unetzoo.evaluation.gallery import Gallery
 from unetzoo.evaluation.overlays import ERRORS
+from unetzoo.evaluation.page import curve_charts, galleries, write_page
 from unetzoo.evaluation.summary import Summary
 from unetzoo.evaluation.table import CaseResult
 from unetzoo.inference.contract import DataSpec
-from unetzoo.inference.files import replacing
 from unetzoo.metrics import EXTRAS, MEANS
 
-__all__ = ["template", "write_report"]
+__all__ = ["write_report"]
 
 
 def write_report(
@@ -27,7 +24,7 @@ def write_report(
     summary: Summary,
     results: Sequence[CaseResult],
     data: DataSpec,
-    gallery: Gallery,
+    gallery: Gallery[CaseResult],
     curves: Mapping[str, Curve],
     config: str,
 ) -> None:
@@ -40,46 +37,33 @@ def write_report(
         config: Of the training run, YAML; empty if the model carries none.
     """
     protocol = summary.protocol
-    page = template("report").render(
-        version=__version__,
+    best = max(curves.get("val/dice", []), key=lambda point: point[1], default=None)
+    scores = [name for name in curves if name.startswith("val/") and "loss" not in name]
+    write_page(
+        path,
+        "report",
         summary=summary,
         origin=summary.origin,
         protocol=protocol,
+        flips=protocol.flips,
         headings=_headings(summary),
         kinds=MEANS,
-        curves=_curve_charts(curves),
+        curves=curve_charts(curves, {"Validation scores": scores}, best and best[0]),
+        best="highest val/dice",
         config=config,
         histograms=_histograms(summary, results),
-        galleries=[
-            ("Worst cases", gallery.extremes.worst),
-            ("Median cases", gallery.middle),
-            ("Best cases", gallery.extremes.best),
-        ],
+        nothing="no measured class occurs",
+        galleries=galleries(gallery),
+        pictures=gallery.pictures,
+        reference="reference",
         confusion=_confusion(summary, results),
         reliability=_reliability(summary, results),
         distances={"hd95"} | {name for name in protocol.extras if EXTRAS[name].distance},
-        pictures=gallery.pictures,
         colours={data.classes[index].name: data.classes[index].colour for index in protocol.classes},
         errors=ERRORS,
         rows=[(result, score) for result in results for score in result.listed(protocol)],
         grouped=any(result.group not in ("", result.name) for result in results),
     )
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-@cache
-def template(name: str) -> Template:
-    """A page of this folder; names that come from files are escaped in it."""
-    environment = Environment(
-        loader=PackageLoader("unetzoo.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    return environment.get_template(f"{name}.html.jinja")
 
 
 def _headings(summary: Summary) -> dict[str, str]:
@@ -119,25 +103,6 @@ def _reliability(summary: Summary, results: Sequence[CaseResult]) -> tuple[list[
     return ([*curves], reliability_chart(curves)) if curves else None
 
 
-def _curve_charts(curves: Mapping[str, Curve]) -> list[tuple[str, list[str], str]]:
-    """Title, names of the lines and SVG of each chart that has at least one line."""
-    best = max(curves.get("val/dice", []), key=lambda point: point[1], default=None)
-    titles = {
-        "Loss": [name for name in curves if "loss" in name],
-        "Validation scores": [name for name in curves if name.startswith("val/") and "loss" not in name],
-        "Learning rate": [name for name in curves if name.startswith("lr")],
-    }
-    return [
-        (
-            title,
-            names,
-            line_chart({name: curves[name] for name in names}, x_label="epoch", mark=best and best[0]),
-        )
-        for title, found in titles.items()
-        if (names := found[:COLOURS])
-    ]
-
-
 def _histograms(summary: Summary, results: Sequence[CaseResult]) -> list[tuple[str, str, str]]:
     """Class, a line of numbers and SVG for each class that has a value anywhere."""
     charts = []
@@ -148,8 +113,3 @@ def _histograms(summary: Summary, results: Sequence[CaseResult]) -> list[tuple[s
             line = f"{len(found)} {'case' if len(found) == 1 else 'cases'}, {middle}"
             charts.append((item.name, line, histogram(found, x_label="Dice of a case")))
     return charts
-
-
-def _number(value: float, digits: int = 3) -> str:
-    """Fixed digits, an en dash for what does not exist."""
-    return "–" if math.isnan(value) else f"{value:.{digits}f}"

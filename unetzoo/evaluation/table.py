@@ -34,6 +34,11 @@ class CaseResult:
         """Mean over the classes that have a value, nan if none has."""
         return mean(np.array([score.dice for score in self.scores]))
 
+    @property
+    def quality(self) -> float:
+        """What cases are ranked by."""
+        return self.dice
+
     def listed(self, protocol: Protocol) -> Iterator[ClassScore]:
         """The scores that tables show: all, but for absent classes under the policy ``skip``."""
         return (item for item in self.scores if protocol.empty != "skip" or item.status != "absent")
