@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import rasterio
 from PIL import Image as Pillow
 
+from unetzoo.cli import main
 from unetzoo.datasets import SegmentationData, pairs, scenes
 from unetzoo.evaluation import evaluate_images
 from unetzoo.evaluation.differences import HIGH, LOW, UNKNOWN, ZERO, Compared, views
@@ -95,6 +97,30 @@ def test_scenes_by_rows_have_the_errors_of_the_whole(
     pictures = [re.findall(r"data:image/\w+;base64,[^'\"]+", page) for page in pages]
     assert len(pictures[0]) == 2 * 4
     assert pictures[0] == pictures[1]
+
+
+def test_predicted_images_are_compared_by_their_errors(
+    made: Callable[..., SegmentationData],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = made()
+    plain = evaluate_images(predictor(data), data, "test", tmp_path / "a")
+    turned = evaluate_images(predictor(data), data, "test", tmp_path / "b", flips=True)
+    assert main(["compare", "a", "b"]) == 0
+    found = json.loads(Path("comparison/comparison.json").read_text())
+    assert found["metric"] == "mae_K"
+    assert found["lower_is_better"]
+    assert found["pairs"][0]["difference"] == pytest.approx(
+        turned.means["mae"] - plain.means["mae"], rel=1e-4
+    )
+    assert "empty masks" not in Path("comparison/comparison.html").read_text()
+    assert main(["compare", "a", "b", "metric=psnr"]) == 0
+    assert not json.loads(Path("comparison/comparison.json").read_text())["lower_is_better"]
+    assert main(["compare", "a", "b", "metric=dice"]) == 2
+    assert "it has mae_K, psnr, ssim\n" in capsys.readouterr().err
 
 
 def test_rows_of_a_target_are_those_of_the_sample(

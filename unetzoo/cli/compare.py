@@ -1,22 +1,23 @@
 """Compare runs that were evaluated on the same cases.
 
-usage: unetzoo compare run_a run_b ... [split=test] [metric=dice] [out=comparison] [seed=0]
+usage: unetzoo compare run_a run_b ... [split=test] [metric=dice|mae|...] [out=comparison] [seed=0]
 
   unetzoo compare runs/plain runs/nested runs/attention
   unetzoo compare runs/plain runs/nested metric=hd95 split=val
   unetzoo compare plain/eval/test nested/eval/test out=plain_and_nested
 
-A run is its folder, or a folder that `unetzoo eval` wrote. Prints each run's mean with its interval, and of
-each pair the mean difference over the same cases with its interval (paired bootstrap, whole groups drawn) and
-the p-value of Wilcoxon's test, plain and after Holm's correction. Writes comparison.json and comparison.html,
-with quality against parameters, time and memory.
+A run is its folder, or a folder that `unetzoo eval` wrote. If no metric is asked for it is Dice, or the mean
+absolute error of predicted images. Prints each run's mean with its interval, and of each pair the mean
+difference over the same cases with its interval (paired bootstrap, whole groups drawn) and the p-value of
+Wilcoxon's test, plain and after Holm's correction. Writes comparison.json and comparison.html, with quality
+against parameters, time and memory.
 """
 
 from pathlib import Path
 
 from unetzoo.cli.suggest import did_you_mean
 
-_DEFAULTS = {"split": "test", "metric": "dice", "out": "comparison", "seed": "0"}
+_DEFAULTS = {"split": "test", "metric": "", "out": "comparison", "seed": "0"}
 
 
 def run(args: list[str]) -> int:
@@ -48,7 +49,7 @@ def run(args: list[str]) -> int:
     runs = [
         read_evaluation(path, options["split"], name) for path, name in zip(paths, _names(paths), strict=True)
     ]
-    comparison = compare(runs, metric=options["metric"], seed=int(options["seed"]))
+    comparison = compare(runs, metric=options["metric"] or None, seed=int(options["seed"]))
     out = Path(options["out"])
     write_comparison(out, comparison)
     print(comparison.text())

@@ -12,7 +12,7 @@ import numpy as np
 from unetzoo.evaluation.charts import scatter
 from unetzoo.evaluation.page import write_page
 from unetzoo.evaluation.summary import number, plain, write_summary
-from unetzoo.evaluation.tables import Evaluation, field_of, require_same_cases
+from unetzoo.evaluation.tables import Evaluation, require_same_cases
 from unetzoo.inference.jobs import make_folder
 from unetzoo.metrics import DRAWS, EXTRAS, FRACTION, Interval, bootstrap, macro, mean, per_image
 from unetzoo.metrics.testing import holm, signed_rank
@@ -25,6 +25,8 @@ COSTS = {
     "memory_mb": ("peak memory, MB", 1.0),
 }
 """What a run may cost, as ``summary.json`` names it: label, and factor to the label's unit."""
+IMAGE_LIMITS = {"psnr": (-math.inf, math.inf), "ssim": (-1.0, 1.0)}
+"""Between which values measures of predicted images lie that are no fractions."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Standing:
 
     Args:
         mean: Over cases of the case's mean over classes.
-        classes: Mean over cases of each class.
+        classes: Mean over cases of each class; empty where images are predicted.
         costs: Those of ``COSTS`` that are known.
     """
 
@@ -71,7 +73,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The same as ``comparison.json``."""
+    """The same as ``comparison.json``.
+
+    Args:
+        empty: The policy for empty masks; "" where images are predicted.
+    """
 
     data: str
     split: str
@@ -88,10 +94,17 @@ class Comparison:
     def definitions(self) -> dict[str, str]:
         """Every term in words."""
         groups = f"{self.n_groups} groups" if self.n_groups != self.n_cases else f"{self.n_cases} cases"
-        return {
+        of_classes = {
             "Mean": "Over cases, of the case's mean over classes.",
             "Difference": "Mean over cases of the second run less the first, of classes that have a value in "
             "both; a class that one of the two alone has no value of is counted as unpaired.",
+        }
+        of_images = {
+            "Mean": "Over cases, of the pixels whose target counts.",
+            "Difference": "Mean over cases of the second run less the first.",
+        }
+        return {
+            **(of_classes if self.empty else of_images),
             "Interval": f"95 % studentised bootstrap: {DRAWS} draws of {groups}, seed {self.seed}.",
             "p": "Wilcoxon signed-rank test, two-sided, of the differences"
             + (" of the groups' means." if self.n_groups != self.n_cases else " of the cases."),
@@ -137,11 +150,11 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare(runs: Sequence[Evaluation], *, metric: str = "dice", seed: int = 0) -> Comparison:
+def compare(runs: Sequence[Evaluation], *, metric: str | None = None, seed: int = 0) -> Comparison:
     """Compare runs that were evaluated on the same cases.
 
     Args:
-        metric: A measure of the tables.
+        metric: A measure of the tables; None is Dice, or of predicted images the mean absolute error.
         seed: Of the bootstrap.
 
     Raises:
@@ -152,16 +165,17 @@ def compare(runs: Sequence[Evaluation], *, metric: str = "dice", seed: int = 0) 
     require_same_cases(runs)
     first = runs[0]
     order = {case: i for i, case in enumerate(first.cases)}
-    tables = [run.values(metric)[np.argsort([order[case] for case in run.cases])] for run in runs]
     headings = {run.column(metric): run.name for run in runs}
     if len(headings) > 1:
         found = ", ".join(f"{name} has {heading}" for heading, name in headings.items())
         raise ValueError(
             f"{metric} was measured in two ways: {found}; evaluate all runs with one nsd_tolerance"
         )
-    field = field_of(first.column(metric))
-    distance = EXTRAS[field].distance if field in EXTRAS else field == "hd95"
-    limits = (0.0, math.inf) if distance else FRACTION
+    heading = first.column(metric)
+    tables = [run.values(heading)[np.argsort([order[case] for case in run.cases])] for run in runs]
+    field = first.field(heading)
+    distance = EXTRAS[field].distance if field in EXTRAS else field in ("hd95", "mae")
+    limits = (0.0, math.inf) if distance else IMAGE_LIMITS.get(field, FRACTION)
     standings = [
         Standing(
             run.name,
@@ -169,7 +183,7 @@ def compare(runs: Sequence[Evaluation], *, metric: str = "dice", seed: int = 0) 
             str(run.folder),
             mean(per_image(table)),
             bootstrap(per_image(table), first.groups, seed=seed, limits=limits),
-            dict(zip(run.classes, macro(table).tolist(), strict=True)),
+            {} if run.of_images else dict(zip(run.classes, macro(table).tolist(), strict=True)),
             {key: run.summary[key] * factor for key, (_, factor) in COSTS.items() if run.summary.get(key)},
         )
         for run, table in zip(runs, tables, strict=True)
@@ -193,9 +207,9 @@ def compare(runs: Sequence[Evaluation], *, metric: str = "dice", seed: int = 0) 
     return Comparison(
         data=first.summary["data"],
         split=first.summary["split"],
-        metric=first.column(metric),
+        metric=heading,
         lower_is_better=distance or field in ("ece", "brier"),
-        empty=first.summary["empty"],
+        empty=first.summary.get("empty", ""),
         n_cases=len(first.cases),
         n_groups=len(set(first.groups)),
         seed=seed,

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Evaluation", "field_of", "read_evaluation", "require_same_cases"]
+__all__ = ["Evaluation", "read_evaluation", "require_same_cases"]
 
 _COUNTS = ("case", "group", "class", "n_pixels", "tp", "fp", "fn", "status")
+_IMAGE = "image"
+"""Stands for the class where images are predicted."""
 
 
 @dataclass(frozen=True)
@@ -34,37 +36,39 @@ class Evaluation:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the measured classes."""
+        """Names of the measured classes, one where images are predicted."""
         return list(self.summary["classes_measured"])
 
-    def column(self, metric: str) -> str:
-        """The table's heading of a measure, which may carry a unit or a tolerance.
+    @property
+    def of_images(self) -> bool:
+        """Whether images are predicted in place of classes."""
+        return "classes" not in self.summary
+
+    def column(self, metric: str | None) -> str:
+        """The table's heading of a measure, which may carry a unit or a tolerance; of None the first one.
 
         Raises:
             ValueError: If the table has no such measure.
         """
         headings = [h for h in next(iter(self.rows.values())) if h not in _COUNTS]
+        if metric is None:
+            return headings[0]
         for heading in headings:
-            if metric in (heading, field_of(heading)):
+            if metric in (heading, self.field(heading)):
                 return heading
+        more = "" if self.of_images else ", and `unetzoo eval metrics=[...]` measures more"
         raise ValueError(
-            f"metric={metric} is not in {self.folder / 'cases.csv'}; it has {', '.join(headings)}, and "
-            "`unetzoo eval metrics=[...]` measures more"
+            f"metric={metric} is not in {self.folder / 'cases.csv'}; it has {', '.join(headings)}{more}"
         )
 
-    def values(self, metric: str) -> np.ndarray:
-        """(cases, classes) float64, nan where there is no value."""
-        heading = self.column(metric)
+    def field(self, heading: str) -> str:
+        """The measure of a heading, without unit and tolerance: ``hd95_mm``, ``nsd@2mm`` and ``mae_HU``."""
+        return heading.partition("@")[0].removesuffix(f"_{self.summary['unit']}")
+
+    def values(self, heading: str) -> np.ndarray:
+        """A column, (cases, classes) float64, nan where there is no value."""
         table = [[self.rows.get((case, name)) for name in self.classes] for case in self.cases]
         return np.array([[float(row[heading]) if row else np.nan for row in rows] for rows in table])
-
-
-def field_of(heading: str) -> str:
-    """The measure of a table's heading, without unit and tolerance: ``hd95_mm`` and ``nsd@2mm``."""
-    name = heading.partition("@")[0]
-    for unit in ("_px", "_mm", "_m"):
-        name = name.removesuffix(unit)
-    return name
 
 
 def read_evaluation(path: Path, split: str, name: str) -> Evaluation:
@@ -85,11 +89,13 @@ def read_evaluation(path: Path, split: str, name: str) -> Evaluation:
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     with (folder / "cases.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
-    if not table or not {"case", "group", "class", "tp"} <= table[0].keys():
-        raise ValueError(f"{folder / 'cases.csv'}: is no table of classes per case; evaluate the run again")
-    summary["classes_measured"] = [item["name"] for item in summary["classes"]]
+    classes = [item["name"] for item in summary["classes"]] if "classes" in summary else None
+    needed = {"case", "group"} if classes is None else {"case", "group", "class", "tp"}
+    if not table or not needed <= table[0].keys():
+        raise ValueError(f"{folder / 'cases.csv'}: is no table of cases; evaluate the run again")
+    summary["classes_measured"] = [_IMAGE] if classes is None else classes
     groups = {row["case"]: row["group"] or row["case"] for row in table}
-    rows = {(row["case"], row["class"]): row for row in table}
+    rows = {(row["case"], row.get("class", _IMAGE)): row for row in table}
     return Evaluation(name, folder, summary, [*groups], [*groups.values()], rows)
 
 
@@ -97,15 +103,16 @@ def require_same_cases(runs: Sequence[Evaluation]) -> None:
     """Refuse to compare what was not measured on the same cases in the same way.
 
     Raises:
-        ValueError: If data, split, classes, policy, cases, groups or reference masks differ.
+        ValueError: If data, split, classes, policy, unit, range, cases, groups or reference masks differ.
     """
     first = runs[0]
     for run in runs[1:]:
-        for what in ("data", "split", "classes_measured", "empty", "unit"):
-            if run.summary[what] != first.summary[what]:
+        for what in ("data", "split", "classes_measured", "empty", "unit", "value_range"):
+            found, wanted = run.summary.get(what), first.summary.get(what)
+            if found != wanted:
                 raise ValueError(
-                    f"{run.name} was evaluated with {what} {run.summary[what]} and {first.name} with "
-                    f"{first.summary[what]}; evaluate both on the same cases in the same way"
+                    f"{run.name} was evaluated with {what} {found} and {first.name} with {wanted}; evaluate "
+                    "both on the same cases in the same way"
                 )
         other = set(run.cases) ^ set(first.cases)
         if other:
@@ -115,7 +122,7 @@ def require_same_cases(runs: Sequence[Evaluation]) -> None:
             )
         if dict(zip(run.cases, run.groups, strict=True)) != dict(zip(first.cases, first.groups, strict=True)):
             raise ValueError(f"{run.name} and {first.name} group their cases differently; evaluate both anew")
-        for key in (key for key in run.rows if key in first.rows):
+        for key in (key for key in run.rows if key in first.rows and not first.of_images):
             a, b = (int(rows[key]["tp"]) + int(rows[key]["fn"]) for rows in (run.rows, first.rows))
             if a != b:
                 raise ValueError(
