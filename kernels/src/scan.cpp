@@ -34,8 +34,11 @@ struct Tokens {
 
   explicit Tokens(const unetzoo_scan& s) : at(s.steps + ahead) {}
 
+  // A segment that there is not has no tokens.
   void go_to(const unetzoo_scan& s, int64_t segment) {
     const int64_t begin = segment * s.steps, sheet = s.fast * s.apart;
+    count = 0;
+    if (begin < 0 || begin >= s.length) return;
     count = begin + s.steps < s.length ? s.steps : s.length - begin;
     const int64_t known = begin + count + ahead <= s.length ? count + ahead : s.length - begin;
     const int64_t step = s.reverse ? s.length - 1 - begin : begin, way = s.reverse ? -1 : 1;
@@ -55,6 +58,24 @@ struct Tokens {
 inline void fetch(const float* from, int64_t count) {
   for (int64_t n = 0; n < count; n += 16) __builtin_prefetch(from + n);
 }
+
+// Asks memory for what the next segment will read and write of a block, a part of its tokens at a time, while this
+// one is computed.
+struct Soon {
+  const Tokens& tokens;
+  int64_t from, to;
+
+  // Of the groups of states of a segment, those from n to n + q: that share of its tokens.
+  Soon(const Tokens& tokens, int64_t n, int64_t q, int64_t state)
+      : tokens(tokens), from(n * tokens.count / state), to((n + q) * tokens.count / state) {}
+
+  void read(const float* first, int64_t row) const {
+    for (int64_t i = from; i < to; ++i) __builtin_prefetch(first + tokens.at[i] * row, 0, 2);
+  }
+  void write(const float* first, int64_t row) const {
+    for (int64_t i = from; i < to; ++i) __builtin_prefetch(first + tokens.at[i] * row, 1, 2);
+  }
+};
 
 // Of a few numbers, for which a call to the library takes longer.
 inline void copy(float* to, const float* from, int64_t count) {
@@ -213,17 +234,28 @@ void run(const Lane* decay, Lane* state, const float* B, const float* C, int64_t
     for (int n = 0; n < Q; ++n) h_kept[count * Q + n].all = h[n];
 }
 
+// What all blocks of a part share: the first of them asks.
+void read_terms(const unetzoo_scan& s, const Soon& soon, int64_t of_group, int64_t g) {
+  for (const float* first : {s.B, s.C}) {
+    soon.read(first + of_group + g * s.state, s.row);
+    soon.read(first + of_group + (g + 1) * s.state - 1, s.row);
+  }
+  if (s.rank) soon.read(s.low + of_group, s.row);
+}
+
 void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int64_t g, int64_t from_block,
                   int64_t to_block) {
   const int64_t of_group = b * s.length * s.row, across = s.groups * s.width;
   std::vector<Block> blocks;
   for (int64_t k = from_block; k < to_block; ++k)
     blocks.emplace_back(s, b, g, k * lanes, (k - from_block) % together * lanes);
-  Tokens tokens(s);
+  Tokens tokens(s), next(s);
   Rows B(s, s.state), C(s, s.state), low(s, s.rank), u(s, together * lanes), out(s, together * lanes);
   Line line(round_up_to_lanes(s.steps));
+  next.go_to(s, 0);
   for (int64_t segment = 0; segment < segments_of(s); ++segment) {
-    tokens.go_to(s, segment);
+    std::swap(tokens, next);
+    next.go_to(s, segment + 1);
     B.gather(s.B + of_group + g * s.state, s.row, tokens);
     C.gather(s.C + of_group + g * s.state, s.row, tokens);
     if (s.rank) low.gather(s.low + of_group, s.row, tokens);
@@ -237,6 +269,12 @@ void forward_part(const unetzoo_scan& s, float* y, float* starts, int64_t b, int
         for (int64_t n = 0; n < s.state; ++n) store(start + n * across, block.h[n].all, block.count);
         open_line(block, tokens, u, low, line);
         in_groups(s.state, [&](auto q, int64_t n) {
+          const Soon soon(next, n, q, s.state);
+          if (k == 0) read_terms(s, soon, of_group, g);
+          soon.read(s.u + block.first, across);
+          if (!s.rank) soon.read(s.delta + block.first, across);
+          if (s.z) soon.read(s.z + block.first, across);
+          soon.write(y + block.first, across);
           run<q, false, true>(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
                                    tokens.count, line, line.out.data(), nullptr, nullptr);
         });
@@ -388,13 +426,15 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
   std::vector<Gradient> all;
   for (int64_t k = from_block; k < to_block; ++k)
     all.emplace_back(s, b, g, k * lanes, (k - from_block) % together * lanes);
-  Tokens tokens(s);
+  Tokens tokens(s), next(s);
   Rows B(s, s.state), C(s, s.state), low(s, s.rank);
   Rows u(s, together * lanes), out(s, together * lanes), du(s, together * lanes);
   Sums dB(s.steps, s.state), dC(s.steps, s.state), dlow(s.steps, s.rank);
   Scratch x(round_up_to_lanes(s.steps));
+  next.go_to(s, segments_of(s) - 1);
   for (int64_t segment = segments_of(s) - 1; segment >= 0; --segment) {
-    tokens.go_to(s, segment);
+    std::swap(tokens, next);
+    next.go_to(s, segment - 1);
     const int64_t count = tokens.count;
     B.gather(s.B + of_group + g * s.state, s.row, tokens);
     C.gather(s.C + of_group + g * s.state, s.row, tokens);
@@ -413,6 +453,14 @@ void backward_part(const unetzoo_scan& s, const float* dy, const float* starts,
         open_line(block, tokens, u, low, x.line, x.slope.data());
         open_gradient(block, tokens, out, x);
         in_groups(s.state, [&](auto q, int64_t n) {
+          const Soon soon(next, n, q, s.state);
+          if (k == 0) read_terms(s, soon, of_group, g);
+          soon.read(s.u + block.first, across);
+          soon.read(dy + block.first, across);
+          if (!s.rank) soon.read(s.delta + block.first, across);
+          if (s.z) soon.read(s.z + block.first, across);
+          soon.write(grads.u + block.first, across);
+          if (!s.rank) soon.write(grads.delta + block.first, across);
           const auto again = s.z ? run<q, true, true> : run<q, true, false>;
           again(&block.decay[n], &block.h[n], B.at(0) + n, C.at(0) + n, s.state,
                 round_up_to_lanes(count), x.line, x.line.out.data(), x.a.data(), x.h.data());
