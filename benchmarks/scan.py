@@ -4,11 +4,11 @@
     python -m benchmarks.scan --threads 2
 
 Each form gets the same u, delta, A, B and C of N = 16 states and returns y; mambapy's has its decays and
-inputs made and its states read by the same torch lines that its own models use. Forms take turns, and a time
-is the median of the rounds. "index" is the recurrence with ``x[:, t]`` in a Python loop, whose backward pass
-writes a gradient of full size per step; "unbind" is the same loop over ``x.unbind(1)``. UNETZOO_ISA=avx2 or
-baseline chooses a narrower kernel; --keep-memory measures in a process that keeps the memory it frees, as
-`unetzoo train` does, which helps most whatever takes most memory.
+inputs made and its states read by the same torch lines that its own models use. Each shape has a process of
+its own, forms take turns, and a time is the median of the rounds. "index" is the recurrence with ``x[:, t]``
+in a Python loop, whose backward pass writes a gradient of full size per step; "unbind" is the same loop over
+``x.unbind(1)``. UNETZOO_ISA=avx2 or baseline chooses a narrower kernel; --keep-memory measures in a process
+that keeps the memory it frees, as `unetzoo train` does, which helps most whatever takes most memory.
 """
 
 import argparse
@@ -37,6 +37,7 @@ SHAPES = [(1, 192, 1024), (1, 384, 1024), (1, 192, 4096), (4, 64, 4096), (2, 96,
 NAMES = ["u", "delta", "A", "B", "C"]
 EXPORTED = [(96, 256), (96, 1024), (96, 4096)]
 CHANNELS_FIRST = "selective_scan_fn"
+FORMS_IN_TORCH = "unbind", "torch", "kernel", CHANNELS_FIRST, "mambapy"
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Form = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--keep-memory", action="store_true")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=[*TABLES])
     parser.add_argument("--peak-of", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--rows-of", nargs=3, type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.peak_of:
@@ -59,6 +61,9 @@ def main() -> None:
         return
     if args.keep_memory:
         keep_freed_memory()
+    if args.rows_of:
+        rows(tuple(args.rows_of), args.rounds)
+        return
     library = native.library()
     isa = library.unetzoo_isa().decode() if library else "no kernels"
     print(f"torch {torch.__version__}, {args.threads} threads, {isa}, median of {args.rounds} rounds, ms\n")
@@ -68,31 +73,34 @@ def main() -> None:
 
 
 def eager(threads: int, rounds: int) -> None:
-    """Forward, and forward with backward, of what torch can run."""
-    forms: dict[str, Form] = {
-        "unbind": unbind,
-        "torch": in_torch,
-        "kernel": selective_scan,
-        CHANNELS_FIRST: selective_scan_fn,
-        "mambapy": mambapy,
-    }
-    print("| (B, D, L) | pass | " + " | ".join(forms) + " | kernel against mambapy |")
-    print("|---|---|" + "---:|" * (len(forms) + 1))
+    """Forward and backward of what torch can run, each shape in a process of its own.
+
+    What other shapes leave behind in a process decides how much of its memory mambapy has to fetch anew.
+    """
+    print("| (B, D, L) | pass | " + " | ".join(FORMS_IN_TORCH) + " | kernel against mambapy |")
+    print("|---|---|" + "---:|" * (len(FORMS_IN_TORCH) + 1), flush=True)
     for shape in SHAPES:
-        inputs = sequences(*shape)
-        first: Any = tuple(t if t.dim() == 2 else t.mT.contiguous() for t in inputs)
-        for name, run in (("forward", forward), ("backward", backward)):
-            # a loop over many tokens takes a minute backwards and is no news
-            taken = {
-                k: f for k, f in forms.items() if k != "unbind" or (name == "forward" and shape[2] <= 4096)
-            }
-            times = interleaved(
-                {k: partial(run, f, first if k == CHANNELS_FIRST else inputs) for k, f in taken.items()},
-                rounds,
-            )
-            cells = [ms(times[k]) if k in times else "-" for k in forms]
-            ratio = times["mambapy"].median / times["kernel"].median
-            print(f"| {shape} | {name} | {' | '.join(cells)} | {ratio:.0f} |")
+        alone = [sys.executable, "-m", "benchmarks.scan", *sys.argv[1:], "--rows-of", *map(str, shape)]
+        subprocess.run(alone, check=True)
+
+
+def rows(shape: tuple[int, int, int], rounds: int) -> None:
+    """The rows of a shape in the table of `eager`."""
+    runs: list[Form] = [unbind, in_torch, selective_scan, selective_scan_fn, mambapy]
+    forms = dict(zip(FORMS_IN_TORCH, runs, strict=True))
+    inputs = sequences(*shape)
+    first: Any = tuple(t if t.dim() == 2 else t.mT.contiguous() for t in inputs)
+    passes: dict[str, Callable[[Form, Inputs], Any]] = {"forward": forward, "backward": backward}
+    for name, run in passes.items():
+        # a loop over many tokens takes a minute backwards and is no news
+        taken = {k: f for k, f in forms.items() if k != "unbind" or (name == "forward" and shape[2] <= 4096)}
+        times = interleaved(
+            {k: partial(run, f, first if k == CHANNELS_FIRST else inputs) for k, f in taken.items()},
+            rounds,
+        )
+        cells = [ms(times[k]) if k in times else "-" for k in forms]
+        ratio = times["mambapy"].median / times["kernel"].median
+        print(f"| {shape} | {name} | {' | '.join(cells)} | {ratio:.0f} |")
 
 
 def ms(taken: Time) -> str:
