@@ -166,7 +166,7 @@ def test_errors_are_signed_and_unknown_where_there_is_no_target() -> None:
     target = np.zeros((1, 64, 64), np.float32)
     target[:, :8] = np.nan
     prediction = np.zeros_like(target)
-    prediction[:, 16:32], prediction[:, 32:48] = 50, -50
+    prediction[:, 16:32], prediction[:, 32:48], prediction[:, 56:] = 50, -50, np.inf
     compared = Compared((64, 64))
     compared.add(prediction, target, 0)
     (panel,) = compared.draw(
@@ -175,11 +175,12 @@ def test_errors_are_signed_and_unknown_where_there_is_no_target() -> None:
     assert panel.caption == "errors from -50 (blue) to +50 HU (red)"
     layer = Pillow.open(io.BytesIO(base64.b64decode(panel.errors.partition(",")[2]))).convert("RGBA")
     colours = np.asarray(layer.resize((64, 64), Pillow.Resampling.NEAREST))[:, 5]
-    assert [tuple(colours[row]) for row in (4, 12, 24, 40)] == [
+    assert [tuple(colours[row]) for row in (4, 12, 24, 40, 60)] == [
         UNKNOWN,
         (*ZERO, 255),
         (*HIGH, 255),
         (*LOW, 255),
+        UNKNOWN,
     ]
 
 

@@ -16,7 +16,7 @@ from unetzoo.evaluation.pictures import (
     turned,
 )
 from unetzoo.inference.contract import DataSpec
-from unetzoo.inference.source import PIECE, Source
+from unetzoo.inference.source import Source, pieces
 
 __all__ = ["Compared"]
 
@@ -85,12 +85,12 @@ class Compared:
         percentile of its size.
         """
         bands, note = shown_bands(data)
-        step = max(1, PIECE // (int(np.prod(image.size[1:])) * image.count * image.dtype.itemsize))
         inputs: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self._views]
-        for first in range(0, image.size[0], step):
-            pixels, valid = image.read(first, min(first + step, image.size[0]))
+        first = 0
+        for pixels, valid in pieces(image):
             for view, parts in zip(self._views, inputs, strict=True):
                 parts.append((view.of(pixels[list(bands)], first), view.of(valid[None], first)))
+            first += len(valid)
         spacing = image.spacing or (1.0,) * len(image.size)
         return tuple(
             _panel(view, (*_joined(seen), *_joined(kept)), spacing, note, data)
@@ -112,8 +112,9 @@ def _panel(
     valid, steps = inside[0], [s for axis, s in enumerate(spacing) if axis != view.axis]
     size = display_size(valid.shape, steps)
     colours = 3 if len(target) >= 3 and view.axis is None else 1
-    known = np.isfinite(target)
-    limit, errors = _signed(np.where(known, prediction - target, 0), known, size)
+    known = np.isfinite(target) & np.isfinite(prediction)
+    difference = np.subtract(prediction, target, out=np.zeros_like(prediction), where=known)
+    limit, errors = _signed(difference, known, size)
     scale = f"errors from -{limit:.3g} (blue) to +{limit:.3g} {data.target.unit}".rstrip() + " (red)"
     if len(target) > 1:
         scale += f", the mean of {len(target)} bands"
@@ -121,11 +122,18 @@ def _panel(
         width=size[1],
         height=size[0],
         picture=picture(pixels, valid, size),
-        reference=picture(target[:colours], known[:colours].all(0), size, data.target.value_range),
-        prediction=picture(prediction[:colours], valid, size, data.target.value_range),
+        reference=picture(target[:colours], _finite(target[:colours]), size, data.target.value_range),
+        prediction=picture(
+            prediction[:colours], valid & _finite(prediction[:colours]), size, data.target.value_range
+        ),
         errors=errors,
         caption="; ".join(text for text in (view.note, band_note, scale) if text),
     )
+
+
+def _finite(maps: np.ndarray) -> np.ndarray:
+    """Where all of them (K, H, W) are."""
+    return np.asarray(np.isfinite(maps).all(0))
 
 
 def _signed(difference: np.ndarray, known: np.ndarray, size: tuple[int, int]) -> tuple[float, str]:
