@@ -11,7 +11,7 @@ from unetzoo.evaluation.curves import Curve
 __all__ = ["COLOURS", "histogram", "line_chart", "reliability_chart", "scatter", "ticks"]
 
 WIDTH, HEIGHT = 440, 230
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 42
+LEFT, RIGHT, TOP, BOTTOM = 50, 20, 12, 42
 COLOURS = 6
 """How many line colours the style sheet has."""
 
