@@ -194,8 +194,9 @@ class Ours(Naive):
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
         """(B, C, *size) and the coarser signal to the gated skip."""
-        gated: Tensor = skip * self.gate.attention(skip, coarse)
-        return gated
+        gate = self.gate
+        weights = gate.theta.weight, gate.phi(coarse), *gate.to_one()
+        return attention_gate(skip, *weights, factor=gate.to_theta)
 
 
 def exported(threads: int, rounds: int, clock: Callable[[], float]) -> None:

@@ -1,10 +1,11 @@
 """Convolutions of upsampled maps, computed before the upsampling, in an exported graph."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from unetzoo.onnx_graph import replace_nodes, uses
 
 __all__ = ["FEWEST", "interleave"]
 
@@ -34,7 +35,7 @@ def interleave(proto: Any) -> int:
     graph = proto.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     maker = {name: node for node in graph.node for name in node.output}
-    uses = Counter(name for node in graph.node for name in _wants(node))
+    times = uses(graph)
     channels = {
         info.name: dims[1].dim_value
         for info in (*graph.value_info, *graph.input)
@@ -50,7 +51,7 @@ def interleave(proto: Any) -> int:
 
     for node in graph.node:
         joined = maker.get(node.input[0]) if node.input else None
-        if joined is None or not _fits(node, joined, constants, uses):
+        if joined is None or not _fits(node, joined, constants, times):
             nodes.append(node)
             continue
         doubled = [
@@ -86,12 +87,7 @@ def interleave(proto: Any) -> int:
         nodes[-2].attribute.extend(node.attribute)
         changed += 1
     if changed:
-        del graph.node[:]
-        graph.node.extend(_alive(nodes, {output.name for output in graph.output}))
-        used = {name for node in graph.node for name in _wants(node)}
-        left = [tensor for tensor in graph.initializer if tensor.name in used]
-        del graph.initializer[:]
-        graph.initializer.extend(left)
+        replace_nodes(graph, nodes)
     return changed
 
 
@@ -103,8 +99,8 @@ def _phases(weight: np.ndarray) -> np.ndarray:
     return taps.reshape(-1, *taps.shape[3:])
 
 
-def _fits(node: Any, joined: Any, constants: dict[str, Any], uses: Counter[str]) -> bool:
-    if node.op_type != "Conv" or joined.op_type != "Concat" or uses[joined.output[0]] != 1:
+def _fits(node: Any, joined: Any, constants: dict[str, Any], times: Counter[str]) -> bool:
+    if node.op_type != "Conv" or joined.op_type != "Concat" or times[joined.output[0]] != 1:
         return False
     how = {a.name: list(a.ints) or a.i for a in node.attribute}
     plain = [1, 1]
@@ -131,22 +127,3 @@ def _doubles(node: Any, constants: dict[str, Any]) -> bool:
         and how.get("coordinate_transformation_mode") == b"asymmetric"
         and by.tolist() == [1, 1, 2, 2]
     )
-
-
-def _alive(nodes: list[Any], wanted: set[str]) -> list[Any]:
-    """The nodes that something wants, in their order."""
-    found = list[Any]()
-    for node in reversed(nodes):
-        if wanted.intersection(node.output):
-            found.append(node)
-            wanted.update(_wants(node))
-    return found[::-1]
-
-
-def _wants(node: Any) -> Iterator[str]:
-    """What a node takes, and what the bodies of loops and branches take from around them."""
-    yield from node.input
-    for attribute in node.attribute:
-        for body in (attribute.g, *attribute.graphs):
-            for inner in body.node:
-                yield from _wants(inner)

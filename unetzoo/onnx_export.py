@@ -18,6 +18,7 @@ from unetzoo.inference.network import OnnxNetwork
 from unetzoo.interleaved import interleave
 from unetzoo.network import SegmentationNetwork
 from unetzoo.predictor import contract_of, weights_sha256
+from unetzoo.spread_weights import spread_weights
 
 __all__ = ["OPSETS", "export", "weights_sha256"]
 
@@ -51,8 +52,8 @@ def export(
         opset: ONNX operator set, 18 to 20.
         licence: Of the weights, an SPDX name; stands in the file.
         external: Weights in ``<name>.data`` beside the file; None: only beyond 2 GB, where it must.
-        for_int8: Keep convolutions of upsampled maps, which float32 computes faster in another form
-            (`unetzoo.interleaved`) and 8 bits do not.
+        for_int8: Keep convolutions of upsampled maps and weights per pixel, which float32 computes faster in
+            other forms (`unetzoo.interleaved`, `unetzoo.spread_weights`) and 8 bits do not.
 
     Returns:
         ``path``.
@@ -80,6 +81,7 @@ def export(
         _forget_origin(proto)
         if not for_int8:
             interleave(proto)
+            spread_weights(proto)
         save_with_contract(proto, temporary, contract, external=external)
         _compare(model, temporary, contract)
         for file in (*external_files(temporary), temporary):  # the network after its weights
