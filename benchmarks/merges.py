@@ -26,9 +26,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unetzoo import create_model
 from unetzoo.bench.timing import interleaved
 from unetzoo.blocks.squeeze import frequency_list
+from unetzoo.inference.contract import ClassSpec, DataSpec, Normalisation
 from unetzoo.levels import Gate, Level
+from unetzoo.nd import resize
+from unetzoo.onnx_export import export
 from unetzoo.ops import attention_gate, dct_pool, dispatch, mfms_merge, native, sk_merge
 from unetzoo.ops.attention_gate import gate_by_definition
 from unetzoo.ops.dct_pool import pool_by_columns, separable_waves
@@ -48,7 +52,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--clock", choices=["wall", "process"], default="wall")
-    parser.add_argument("--only", nargs="*", default=[*TABLES], choices=[*TABLES])
+    known = [*TABLES, *EXPORTED]
+    parser.add_argument("--only", nargs="*", default=known, choices=known)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     library = native.library()
@@ -61,8 +66,8 @@ def main() -> None:
     clock = time.perf_counter if args.clock == "wall" else time.process_time
     for name in args.only:
         print()
-        if name == "exported":
-            exported(args.threads, args.rounds, clock)
+        if name in EXPORTED:
+            EXPORTED[name](args.threads, args.rounds, clock)
         else:
             table(name, args.rounds, clock)
 
@@ -199,26 +204,50 @@ class Ours(Naive):
         return attention_gate(skip, *weights, factor=gate.to_theta)
 
 
+class Products(Naive):
+    """Ours with the projections of fine maps as matrix products of maps in plain order."""
+
+    def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
+        """As `Ours`."""
+        gate = self.gate
+        size, signal = skip.shape[2:], resize(gate.to_theta)(gate.phi(coarse))
+        theta = F.conv1d(skip.flatten(2), gate.theta.weight.flatten(2))
+        inner = F.relu(theta + signal.flatten(2))
+        weights = F.conv1d(inner, gate.psi.weight.flatten(2), gate.psi.bias).sigmoid()
+        gated: Tensor = skip * weights.view(skip.shape[0], 1, *size)
+        return gated
+
+
+class Merged(nn.Module):
+    """The merge of `AttentionGate` with one of these gates."""
+
+    def __init__(self, gate: Naive) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def forward(self, skip: Tensor, gate: Tensor, coarse: Tensor) -> Tensor:
+        """As a `Merge`."""
+        return torch.cat([self.gate(skip, coarse), gate], 1)
+
+
+GATES = {"naive": Naive, "ours": Ours, "products": Products}
+
+
 def exported(threads: int, rounds: int, clock: Callable[[], float]) -> None:
     """The gate in ONNX Runtime, with sizes that the graph does not know."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # or the threads of the session that had its turn would wait awake for another, on the other's processors
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    print("| attention gate in ONNX Runtime, (B, C, H = W) | naive | ours | naive / ours |")
-    print("|---|---:|---:|---:|")
+    print(f"| attention gate in ONNX Runtime, (B, C, H = W) | {' | '.join(GATES)} |", end="")
+    print(" naive / ours | naive / products |")
+    print("|---|" + "---:|" * 5)
     height, width = (2 * torch.export.Dim(name, min=2, max=4096) for name in ("h", "w"))
     coarse_size = {2: torch.export.Dim("h", min=2, max=4096), 3: torch.export.Dim("w", min=2, max=4096)}
     for shape in SHAPES:
-        module, sessions = gate_module(shape[1]).eval(), {}
+        module, runs = gate_module(shape[1]).eval(), {}
         skip, coarse = image(shape, False), image((shape[0], 2 * shape[1], shape[2] // 2), False)
         with tempfile.TemporaryDirectory() as folder:
-            for name, form in (("naive", Naive(module)), ("ours", Ours(module))):
+            for name, form in GATES.items():
                 path = Path(folder) / f"{name}.onnx"
                 torch.onnx.export(
-                    form.eval(),
+                    form(module).eval(),
                     (skip, coarse),
                     path,
                     input_names=["skip", "coarse"],
@@ -227,15 +256,57 @@ def exported(threads: int, rounds: int, clock: Callable[[], float]) -> None:
                     dynamic_shapes=[{2: height, 3: width}, coarse_size],
                     verbose=False,
                 )
-                providers = ["CPUExecutionProvider"]
-                sessions[name] = onnxruntime.InferenceSession(path, options, providers=providers)
-        feeds = {"skip": skip.numpy(), "coarse": coarse.numpy()}
-        times = milliseconds({k: partial(s.run, None, feeds) for k, s in sessions.items()}, rounds, clock)
-        ratio = times["naive"] / times["ours"]
-        print(f"| {shape} | {times['naive']:.2f} | {times['ours']:.2f} | {ratio:.1f} |", flush=True)
+                runs[name] = onnxruntime_run(path, threads, skip=skip, coarse=coarse)
+        times = milliseconds(runs, rounds, clock)
+        cells = [f"{times[name]:.2f}" for name in GATES]
+        cells += [f"{times['naive'] / times[name]:.1f}" for name in ("ours", "products")]
+        print(f"| {shape} | {' | '.join(cells)} |", flush=True)
 
 
-TABLES["exported"] = exported
+def network(threads: int, rounds: int, clock: Callable[[], float]) -> None:
+    """The same forms within `attention_unet`, as `unetzoo export` writes it."""
+    widths, size = [32, 64, 128, 256, 512], 256
+    classes = tuple(ClassSpec(name, (i,), (0, 0, 0)) for i, name in enumerate(("background", "object")))
+    data = DataSpec(2, ("red", "green", "blue"), classes, Normalisation("imagenet"), (size, size))
+    overrides = {"encoder.channels": widths, "decoder.channels": widths}
+    x, runs = torch.randn(1, 3, size, size), {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, form in GATES.items():
+            net: Any = create_model("attention_unet", encoder="conv2d", overrides=overrides)
+            if form is not Ours:
+                net.skip.merges = nn.ModuleList(Merged(form(gate)) for gate in net.skip.merges)
+            path = export(net, Path(folder) / f"{name}.onnx", data=data, dynamic=True)
+            runs[f"{name}, onnxruntime"] = onnxruntime_run(path, threads, image=x)
+            runs[f"{name}, openvino"] = openvino_run(path, threads, x)
+    times = milliseconds(runs, rounds, clock)
+    print(f"| attention_unet, conv2d, {size} x {size} | {' | '.join(GATES)} |")
+    print("|---|" + "---:|" * len(GATES))
+    for runtime in ("onnxruntime", "openvino"):
+        cells = [f"{times[f'{name}, {runtime}']:.1f}" for name in GATES]
+        print(f"| {runtime} | {' | '.join(cells)} |")
+
+
+def onnxruntime_run(path: Path, threads: int, **feeds: Tensor) -> Callable[[], Any]:
+    """One run of a file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # or the threads of the session that had its turn would wait awake for another, on the other's processors
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return partial(session.run, None, {name: tensor.numpy() for name, tensor in feeds.items()})
+
+
+def openvino_run(path: Path, threads: int, x: Tensor) -> Callable[[], Any]:
+    """One run of a file in float32."""
+    import openvino
+
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    return partial(openvino.Core().compile_model(path, "CPU", options), [x.numpy()])
+
+
+EXPORTED = {"exported": exported, "network": network}
 
 
 def milliseconds(

@@ -20,8 +20,7 @@ def gate_weights(theta: Tensor, signal: Tensor, psi: Tensor, bias: Tensor, facto
     Returns:
         (B, 1, *size).
     """
-    conv = F.conv2d if theta.dim() == 4 else F.conv3d
-    return conv(F.relu(theta + resize(factor)(signal)), psi, bias).sigmoid()
+    return _weights(resize(factor)(signal), theta, psi, bias)
 
 
 def gate_by_definition(
@@ -34,10 +33,17 @@ def gate_by_definition(
     gain: float,
 ) -> Tensor:
     """``gain skip gate_weights(project skip, ...)``, (B, C, *size); ``project`` is (F, C, 1, ...)."""
-    return skip * (gain * gate_weights(projected(skip, project), signal, psi, bias, factor))
+    resampled = resize(factor)(signal)
+    # the skip last, whose product with the weights reads it again
+    return skip * (gain * _weights(resampled, projected(skip, project), psi, bias))
 
 
 def projected(skip: Tensor, project: Tensor) -> Tensor:
     """(B, C, *size) by a 1x1 convolution of weights (F, C, 1, ...) to (B, F, *size)."""
     conv = F.conv2d if skip.dim() == 4 else F.conv3d
     return conv(skip, project)
+
+
+def _weights(signal: Tensor, theta: Tensor, psi: Tensor, bias: Tensor) -> Tensor:
+    conv = F.conv2d if theta.dim() == 4 else F.conv3d
+    return conv(F.relu(signal + theta), psi, bias).sigmoid()
