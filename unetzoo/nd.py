@@ -3,8 +3,8 @@
 The dimension is an argument everywhere (``len(level.stride)``), so that parts are written once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, reduce
 from math import gcd
 from typing import Any, Literal, cast
 
@@ -29,6 +29,7 @@ __all__ = [
     "norm",
     "pad_to_multiple",
     "resize",
+    "sum_of",
     "upsample",
 ]
 
@@ -215,6 +216,11 @@ class Resize(nn.Module):
 def resize(factor: tuple[int, ...]) -> nn.Module:
     """Linear interpolation by a factor per axis, the identity where all are 1."""
     return nn.Identity() if max(factor) == 1 else Resize(factor)
+
+
+def sum_of(maps: Iterable[Tensor]) -> Tensor:
+    """Sum of tensors of one shape, one after the other; a stack of them would be written and read again."""
+    return reduce(torch.add, maps)
 
 
 def upsample(kind: Upsample, coarse: Level, fine: Level) -> tuple[nn.Module, int]:

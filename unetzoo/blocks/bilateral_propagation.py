@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unetzoo.nd import conv
+from unetzoo.nd import conv, sum_of
 
 __all__ = ["BilateralPropagation"]
 
@@ -56,7 +56,7 @@ class BilateralPropagation(nn.Module):
             neighbours.append(part)
         # sums over many channels: in float32, whatever the network computes in
         likeness = torch.stack([(x.float() * n.float()).sum(1, keepdim=True) for n in neighbours]).softmax(0)
-        return torch.stack([w * n for w, n in zip(likeness, neighbours, strict=True)]).sum(0).to(x.dtype)
+        return sum_of(w * n for w, n in zip(likeness, neighbours, strict=True)).to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""

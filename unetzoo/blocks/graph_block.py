@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from unetzoo.blocks.context import Context
 from unetzoo.levels import Level
-from unetzoo.nd import Activation, Norm, activation, conv, full_precision, norm
+from unetzoo.nd import Activation, Norm, activation, conv, full_precision, norm, sum_of
 
 __all__ = ["GraphBlock", "GraphBottleneck", "GraphConv", "grid_mean", "nearest_mean"]
 
@@ -87,7 +87,7 @@ def grid_mean(x: Tensor, *, diagonal: bool = True) -> Tensor:
     x = x if x.dtype == torch.float64 else x.float()
 
     def around(y: Tensor) -> Tensor:
-        return torch.stack([_box(y, kernel) - y for kernel in kernels]).sum(0)
+        return sum_of(_box(y, kernel) - y for kernel in kernels)
 
     return around(x) / around(torch.ones_like(x[:1, :1])).clamp(min=1)
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from math import gcd
 
-import torch
 from torch import Tensor, nn
 
 from unetzoo.blocks.cbam import SpatialAttention
 from unetzoo.blocks.context import Context
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
 from unetzoo.levels import Level
-from unetzoo.nd import conv, norm
+from unetzoo.nd import conv, norm, sum_of
 
 __all__ = ["DilatedContext", "DilatedGate", "HybridDilatedConv"]
 
@@ -35,7 +34,7 @@ class HybridDilatedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
-        return torch.stack([layer(x).roll(-j * self.width, 1) for j, layer in enumerate(self.convs)]).sum(0)
+        return sum_of(layer(x).roll(-j * self.width, 1) for j, layer in enumerate(self.convs))
 
 
 class DilatedGate(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unetzoo.blocks.squeeze import frequency_list, refuse_reference
 from unetzoo.blocks.squeeze_excite import SqueezeExcite
-from unetzoo.nd import conv, conv_unit, crop_to, mean_pool, pad_to_multiple, resize
+from unetzoo.nd import conv, conv_unit, crop_to, mean_pool, pad_to_multiple, resize, sum_of
 from unetzoo.ops import dct_pool
 
 __all__ = ["FrequencyStatistics", "MultiFrequencyMultiScale", "multi_frequency_block"]
@@ -99,7 +99,7 @@ class MultiFrequencyMultiScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *size) to the same."""
-        mean = torch.stack([scale(x) for scale in self.scales]).mean(0)
+        mean = sum_of(scale(x) for scale in self.scales) / len(self.scales)
         return x + (mean if self.factor is None else self.factor * mean)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.blocks.project import project
-from unetzoo.nd import Activation, conv_unit
+from unetzoo.nd import Activation, conv_unit, sum_of
 
 __all__ = ["MultiScaleDepthwise"]
 
@@ -47,7 +47,7 @@ class MultiScaleDepthwise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, *size) to (B, c_out, *size)."""
         wide = self.widen(x)
-        mixed = torch.stack([scale(wide) for scale in self.scales]).sum(0)
+        mixed = sum_of(scale(wide) for scale in self.scales)
         shuffled = torch.unflatten(mixed, 1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
         out: Tensor = self.project(x) + self.narrow(shuffled)
         return out

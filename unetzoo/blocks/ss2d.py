@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from unetzoo.blocks.scan_orders import Innermost, Scan, orders_of
 from unetzoo.blocks.state_space import StateSpace, scan_in_place, scan_together
 from unetzoo.blocks.token_init import token_init
-from unetzoo.nd import conv, norm
+from unetzoo.nd import conv, norm, sum_of
 
 __all__ = ["SS2D", "ScannedMap"]
 
@@ -142,8 +142,3 @@ class SS2D(nn.Module):
         y = self.norm(self.scan(F.silu(self.local(x))))
         out: Tensor = self.leave(y * F.silu(z[0]) if z else y)
         return out
-
-
-def sum_of(maps: list[Tensor]) -> Tensor:
-    """Sum of tensors of one shape."""
-    return maps[0] if len(maps) == 1 else torch.stack(maps).sum(0)

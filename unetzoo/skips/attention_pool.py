@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from unetzoo.blocks import DilatedGate, depthwise_up
 from unetzoo.levels import Gate, Level
-from unetzoo.nd import conv, conv_unit, norm
+from unetzoo.nd import conv, conv_unit, norm, sum_of
 from unetzoo.skips.base import SkipPathway
 
 __all__ = ["AttentionPool", "PooledSkip"]
@@ -39,9 +39,9 @@ class AttentionPool(nn.Module):
     def forward(self, rows: list[Tensor]) -> Tensor:
         """(B, C_i, *size_i) per row to (B, C_0, *size_0)."""
         x = [project(row) for project, row in zip(self.projections, rows, strict=True)]
-        pooled = (self.shares(x) * torch.stack(x)).sum(0)
+        pooled = sum_of(share * row for share, row in zip(self.shares(x), x, strict=True))
         weights = [self.weigh((row.sigmoid() * pooled) * (pooled.sigmoid() * row)).sigmoid() for row in x]
-        return torch.stack([w * row for w, row in zip(weights, x, strict=True)]).mean(0)
+        return sum_of(w * row for w, row in zip(weights, x, strict=True)) / len(x)
 
     def shares(self, x: list[Tensor]) -> Tensor:
         """Rows at one shape (B, C, *size) to their shares in each pixel, (rows, B, 1, *size)."""

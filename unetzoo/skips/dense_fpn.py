@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unetzoo.levels import Gate, Level, ratio
-from unetzoo.nd import conv_unit, max_pool, resize
+from unetzoo.nd import conv_unit, max_pool, resize, sum_of
 from unetzoo.skips.neck import Neck
 
 __all__ = ["DenseFPN"]
@@ -98,4 +98,4 @@ def _weighed(sources: list[Tensor], weights: nn.ParameterDict, row: int) -> Tens
     if len(sources) < 2:
         return sources[0] if sources else 0.0
     shares = weights[str(row)].softmax(0)
-    return torch.stack([share * source for share, source in zip(shares, sources, strict=True)]).sum(0)
+    return sum_of(share * source for share, source in zip(shares, sources, strict=True))

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from unetzoo.blocks.parallel_mamba import ParallelMamba
 from unetzoo.levels import Gate, Level
-from unetzoo.nd import conv_unit, norm, upsample
+from unetzoo.nd import conv_unit, norm, sum_of, upsample
 from unetzoo.skips.base import SkipPathway
 
 __all__ = ["MambaTriangle"]
@@ -67,7 +66,7 @@ class MambaTriangle(SkipPathway):
             column = [self.node(i, k, column[i], column[i + 1]) for i in range(len(self.out) - k)]
             for i, x in enumerate(column):
                 found[i].append(x)
-        sums = [torch.stack(row).sum(0) for row in found]
+        sums = [sum_of(row) for row in found]
         return [*(unit(x) for unit, x in zip(self.out, sums, strict=True)), features[-1]]
 
     def node(self, row: int, k: int, left: Tensor, below: Tensor) -> Tensor:
