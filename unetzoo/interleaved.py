@@ -1,11 +1,10 @@
 """Convolutions of upsampled maps, computed before the upsampling, in an exported graph."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from unetzoo.onnx_graph import replace_nodes, uses
+from unetzoo.onnx_graph import Tensors, replace_nodes
 
 __all__ = ["FEWEST", "interleave"]
 
@@ -33,14 +32,8 @@ def interleave(proto: Any) -> int:
     from onnx import helper, numpy_helper
 
     graph = proto.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    maker = {name: node for node in graph.node for name in node.output}
-    times = uses(graph)
-    channels = {
-        info.name: dims[1].dim_value
-        for info in (*graph.value_info, *graph.input)
-        if len(dims := info.type.tensor_type.shape.dim) == 4
-    }
+    known = Tensors(graph)
+    constants, maker, channels = known.constants, known.maker, known.channels
     nodes, changed = list[Any](), 0
 
     def constant(name: str, array: np.ndarray) -> str:
@@ -51,16 +44,16 @@ def interleave(proto: Any) -> int:
 
     for node in graph.node:
         joined = maker.get(node.input[0]) if node.input else None
-        if joined is None or not _fits(node, joined, constants, times):
+        if joined is None or not _fits(node, joined, known):
             nodes.append(node)
             continue
         doubled = [
             name
             for name in joined.input
-            if name in maker and _doubles(maker[name], constants) and channels.get(name, 0) >= FEWEST
+            if name in maker and _doubles(maker[name], constants) and channels[name] >= FEWEST
         ]
         kept = [name for name in joined.input if name not in doubled]
-        if len(doubled) != 1 or not kept or not all(channels.get(name) for name in joined.input):
+        if len(doubled) != 1 or not kept or not all(channels[name] for name in joined.input):
             nodes.append(node)
             continue
         out = node.output[0]
@@ -99,14 +92,14 @@ def _phases(weight: np.ndarray) -> np.ndarray:
     return taps.reshape(-1, *taps.shape[3:])
 
 
-def _fits(node: Any, joined: Any, constants: dict[str, Any], times: Counter[str]) -> bool:
-    if node.op_type != "Conv" or joined.op_type != "Concat" or times[joined.output[0]] != 1:
+def _fits(node: Any, joined: Any, known: Tensors) -> bool:
+    if node.op_type != "Conv" or joined.op_type != "Concat" or known.taken[joined.output[0]] != 1:
         return False
     how = {a.name: list(a.ints) or a.i for a in node.attribute}
     plain = [1, 1]
     return (
-        node.input[1] in constants
-        and list(constants[node.input[1]].dims[2:]) == [3, 3]
+        node.input[1] in known.constants
+        and list(known.constants[node.input[1]].dims[2:]) == [3, 3]
         and how.get("pads") == [1] * 4
         and how.get("strides", plain) == how.get("dilations", plain) == plain
         and how.get("group", 1) == 1

@@ -4,14 +4,28 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["replace_nodes", "uses"]
+__all__ = ["Tensors", "replace_nodes"]
 
 
-def uses(graph: Any) -> Counter[str]:
-    """How many nodes take each tensor, an output's own taker included."""
-    return Counter(
-        [name for node in graph.node for name in _wants(node)] + [out.name for out in graph.output]
-    )
+class Tensors:
+    """What is known of the tensors of an ``onnx.GraphProto``, by name.
+
+    Attributes:
+        constants: Those that are given with the graph.
+        maker: The node that a tensor comes from.
+        taken: How often, by nodes and as an output of the graph.
+        channels: Of (B, C, H, W); 0 where it is not known.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self.constants = {tensor.name: tensor for tensor in graph.initializer}
+        self.maker = {name: node for node in graph.node for name in node.output}
+        self.taken = Counter(name for node in graph.node for name in _wants(node))
+        self.taken.update(output.name for output in graph.output)
+        self.channels = Counter[str]()
+        for info in (*graph.value_info, *graph.input):
+            if len(dims := info.type.tensor_type.shape.dim) == 4:
+                self.channels[info.name] = dims[1].dim_value
 
 
 def replace_nodes(graph: Any, nodes: list[Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unetzoo.onnx_graph import replace_nodes, uses
+from unetzoo.onnx_graph import Tensors, replace_nodes
 
 __all__ = ["spread_weights"]
 
@@ -19,8 +19,8 @@ def spread_weights(proto: Any) -> int:
     Between convolutions ONNX Runtime keeps maps in blocks of channels, and multiplies them there only if
     their shapes are equal. Else an attention gate's skip leaves the blocks for the product, with all that it
     is concatenated with, and goes back into them after. A convolution to one channel computes a whole block,
-    so that 16 equal channels cost nothing; the others are copies of that block. Products that
-    leave the blocks anyway stay as they are.
+    so that 16 equal channels cost nothing; the others are copies of that block. Products that leave the
+    blocks anyway stay as they are.
 
     Args:
         proto: An ``onnx.ModelProto`` with the shapes of its tensors; changed in place.
@@ -31,31 +31,25 @@ def spread_weights(proto: Any) -> int:
     from onnx import helper, numpy_helper
 
     graph = proto.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    maker = {name: node for node in graph.node for name in node.output}
-    takers, times = defaultdict[str, set[str]](set), uses(graph)
+    known, takers = Tensors(graph), defaultdict[str, set[str]](set)
     for node in graph.node:
         for name in node.input:
             takers[name].add(node.op_type)
-    channels = {
-        info.name: dims[1].dim_value
-        for info in graph.value_info
-        if len(dims := info.type.tensor_type.shape.dim) == 4
-    }
     nodes, blocked, changed = list[Any](), set[str](), 0
 
     def one_channel(weights: str) -> tuple[Any, Any] | None:
         """The convolution and the sigmoid that make them, if this product alone takes what they make."""
-        sigmoid = maker.get(weights)
-        conv = maker.get(sigmoid.input[0]) if sigmoid and sigmoid.op_type == "Sigmoid" else None
-        if conv is None or conv.op_type != "Conv" or not constants.keys() >= set(conv.input[1:]):
+        sigmoid = known.maker.get(weights)
+        conv = known.maker.get(sigmoid.input[0]) if sigmoid and sigmoid.op_type == "Sigmoid" else None
+        if conv is None or conv.op_type != "Conv" or not known.constants.keys() >= set(conv.input[1:]):
             return None
-        alone = times[weights] == times[conv.output[0]] == constants[conv.input[1]].dims[0] == 1
+        filters = known.constants[conv.input[1]].dims[0]
+        alone = known.taken[weights] == known.taken[conv.output[0]] == filters == 1
         return (conv, sigmoid) if alone and conv.input[0] in blocked else None
 
     def of_a_block(conv: Any, name: str) -> str:
         """Weights or biases of equal channels."""
-        block = np.repeat(numpy_helper.to_array(constants[name]), _BLOCK, axis=0)
+        block = np.repeat(numpy_helper.to_array(known.constants[name]), _BLOCK, axis=0)
         graph.initializer.append(numpy_helper.from_array(block, f"{conv.output[0]}_{name}_block"))
         return str(graph.initializer[-1].name)
 
@@ -67,7 +61,7 @@ def spread_weights(proto: Any) -> int:
         if node.op_type != "Mul" or not set() < takers[node.output[0]] <= {"Concat", "Conv"}:
             continue
         for x, weights in (node.input, node.input[::-1]):
-            found, (copies, rest) = one_channel(weights), divmod(channels.get(x, 0), _BLOCK)
+            found, (copies, rest) = one_channel(weights), divmod(known.channels[x], _BLOCK)
             if found is None or x not in blocked or rest:
                 continue
             conv, sigmoid = found
