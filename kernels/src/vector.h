@@ -63,11 +63,16 @@ static inline vec permuted(vec x, ivec from) {
 #endif
 }
 
-// Halves of every run of 2H lanes added up: those of a in the first half of the run, those of b in the second.
+// Halves of every run of 2H lanes added up: those of a in the first half of the run, those of b in the second. Single
+// lanes are added to the next but one, and the pairs of a run of 4 lie side by side after: one instruction each.
 template <int H, int... lane>
 static inline vec fold(vec a, vec b, std::integer_sequence<int, lane...>) {
-  return __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane : lanes + lane - H)...) +
-         __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane + H : lanes + lane)...);
+  if constexpr (H == 1)
+    return __builtin_shufflevector(a, b, (lane / 4 * 4 + lane % 4 / 2 + lane % 2 * lanes)...) +
+           __builtin_shufflevector(a, b, (lane / 4 * 4 + lane % 4 / 2 + 2 + lane % 2 * lanes)...);
+  else
+    return __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane : lanes + lane - H)...) +
+           __builtin_shufflevector(a, b, (lane % (2 * H) < H ? lane + H : lanes + lane)...);
 }
 
 // Lane i of the result is the sum over the lanes of from[i]: lanes sums for the price of log2(lanes) each. A few
