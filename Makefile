@@ -61,7 +61,7 @@ lint: $(VENV)/.tests
 # an hour or two on a quiet machine; the tables of docs/performance.md
 BENCHES := scan scan_models ssd merges upsampling exported training_step lean
 bench: $(VENV)/.tests kernels
-	$(PIP) install --quiet --no-deps mambapy
+	$(PIP) install --quiet --no-deps mambapy && $(PIP) install --quiet openvino
 	@mkdir -p runs/bench
 	$(BIN)/unetzoo bench ops | tee runs/bench/ops.md
 	for name in $(BENCHES); do $(BIN)/python -m benchmarks.$$name | tee runs/bench/$$name.md || exit 1; done

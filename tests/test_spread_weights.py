@@ -19,12 +19,13 @@ CASES = {
     "two channels of weights": {"weights": 48},
     "weights that something else takes": {"taken": True},
     "a product that leaves the blocks": {"after": "Softmax"},
+    "a map of which no channels are known, as in 3D": {"known": False},
 }
 
 
 def gate(
     *, width: int = 48, groups: int = 1, weights: int = 1, skip: str = "skip", taken: bool = False,
-    after: str = "Conv", turned: bool = False, bias: bool = True,
+    after: str = "Conv", turned: bool = False, bias: bool = True, known: bool = True,
 ) -> onnx.ModelProto:  # fmt: skip
     """A skip made by a convolution, its weights, and what takes the product, for images of any size."""
     rng = np.random.default_rng(0)
@@ -51,11 +52,11 @@ def gate(
         for name, n in channels.items()
     }
     outputs = [info["y"], info["weights"]] if taken else [info["y"]]
-    known = [info["skip"], *([] if taken else [info["weights"]])]
+    inner = [info["skip"], *([] if taken else [info["weights"]])] if known else []
     constants = [numpy_helper.from_array(a.astype(np.float32), name) for name, a in tensors.items()]
     used = {name for node in nodes for name in node.input}
     constants = [c for c in constants if c.name in used]
-    graph = helper.make_graph(nodes, "gate", [info["x"]], outputs, constants, value_info=known)
+    graph = helper.make_graph(nodes, "gate", [info["x"]], outputs, constants, value_info=inner)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
@@ -98,11 +99,9 @@ def test_gated_network_stays_in_blocks(tmp_path: Path) -> None:
     assert program is not None
     proto = program.model_proto
     before = reorders(proto, tmp_path)
-    if not before:
-        pytest.skip("ONNX Runtime has no blocked layout on this processor")
     assert spread_weights(proto) == 2
-    # the logits alone
-    assert reorders(proto, tmp_path) == 1 < before
+    # the logits alone, or nothing on a processor for which ONNX Runtime has no blocks
+    assert reorders(proto, tmp_path) == min(before, 1)
 
 
 def reorders(proto: onnx.ModelProto, folder: Path) -> int:

@@ -62,7 +62,7 @@ def spread_weights(proto: Any) -> int:
             continue
         for x, weights in (node.input, node.input[::-1]):
             found, (copies, rest) = one_channel(weights), divmod(known.channels[x], _BLOCK)
-            if found is None or x not in blocked or rest:
+            if found is None or x not in blocked or not copies or rest:
                 continue
             conv, sigmoid = found
             logits, block, spread = (f"{weights}_{what}" for what in ("logits", "block", "spread"))
